@@ -1,0 +1,49 @@
+# All the doors of the project. On a fresh machine: Python 3.11 and make; every target does its own set-up.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+export USAGE_HOME ?= $(CURDIR)/warehouse
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test dev lint format docs clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.ready  ## make .venv with the `usage` command in it
+
+.venv/.ready: pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11 to 3.13 is needed (PYTHON=…)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv sync --frozen --compile-bytecode --quiet
+	@touch $@
+
+run: setup  ## land the samples, run the nightly job, close both months, show the result
+	@$(BIN)/python -m raw_samples.replay
+
+test: setup  ## all tests
+	$(BIN)/python -m pytest
+
+dev: setup  ## Dagster with its page on http://localhost:3000
+	@mkdir -p $(USAGE_HOME)/dagster && cp orchestration/dagster.yaml $(USAGE_HOME)/dagster/dagster.yaml
+	DAGSTER_HOME=$(USAGE_HOME)/dagster $(BIN)/dagster dev -m orchestration.definitions
+
+lint: setup  ## style of Python and SQL
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint dbt_project/models dbt_project/tests
+
+format: setup  ## put the style right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup  ## the dbt documentation, in $USAGE_HOME/docs
+	@mkdir -p $(USAGE_HOME)
+	$(BIN)/dbt docs generate --static --project-dir dbt_project --profiles-dir dbt_project --target-path $(USAGE_HOME)/docs --log-path $(USAGE_HOME)/docs
+	@echo "open $(USAGE_HOME)/docs/static_index.html"
+
+clean:  ## remove .venv, caches and the default home
+	rm -rf .venv warehouse .pytest_cache .ruff_cache .hypothesis dbt_project/target dbt_project/logs
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

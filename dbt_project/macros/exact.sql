@@ -1,0 +1,70 @@
+{#
+    Exact arithmetic on decimals. DuckDB's decimal division yields DOUBLE and its decimal product may overflow the 38 digits, so what
+    divides or multiplies goes through whole numbers (HUGEINT, 38 digits) of the smallest unit. Every rounding is half away from zero.
+#}
+
+{# DECIMAL(38,9) → whole 10⁻⁹ths. #}
+{% macro to_ninths(quantity) -%}
+    (trunc({{ quantity }})::hugeint * 1000000000 + (({{ quantity }} - trunc({{ quantity }})) * 1000000000)::hugeint)
+{%- endmacro %}
+
+{# Whole 10⁻⁹ths → DECIMAL(38,9). #}
+{% macro from_ninths(ninths) -%}
+    (({{ ninths }} // 1000000000)::decimal(38, 9) + ({{ ninths }} % 1000000000)::decimal(10, 0) * 0.000000001::decimal(10, 9))::decimal(38, 9)
+{%- endmacro %}
+
+{# numerator / denominator (> 0), whole numbers, rounded half away from zero. #}
+{% macro divide_rounded(numerator, denominator) -%}
+    (sign({{ numerator }}) * ((2 * abs({{ numerator }}) + ({{ denominator }})) // (2 * ({{ denominator }}))))::hugeint
+{%- endmacro %}
+
+{# numerator / denominator (> 0), whole numbers, rounded up: whole packages. `//` cuts towards zero, which is up for what is negative. #}
+{% macro divide_rounded_up(numerator, denominator) -%}
+    (({{ numerator }} + if({{ numerator }} > 0, {{ denominator }} - 1, 0)) // {{ denominator }})
+{%- endmacro %}
+
+{# DECIMAL(38,12) → whole 10⁻¹²ths. #}
+{% macro to_twelfths(amount) -%}
+    (trunc({{ amount }})::hugeint * 1000000000000 + (({{ amount }} - trunc({{ amount }})) * 1000000000000)::hugeint)
+{%- endmacro %}
+
+{# Whole 10⁻¹²ths → DECIMAL(38,12). #}
+{% macro from_twelfths(twelfths) -%}
+    (({{ twelfths }} // 1000000000000)::decimal(38, 12) + ({{ twelfths }} % 1000000000000)::decimal(13, 0) * 0.000000000001::decimal(13, 12))::decimal(38, 12)
+{%- endmacro %}
+
+{#
+    quantity (DECIMAL(38,9)) × price (DECIMAL(38,12)) as DECIMAL(38,12): the whole part is exact, the part behind the point is
+    rounded once at the 12th digit. 10¹⁸ units at 10⁻¹² and 10⁹ units at 10⁶ are both exact.
+#}
+{% macro quantity_times_price(quantity, price) -%}
+    {%- set price_twelfths = to_twelfths(price) -%}
+    {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * 1000000000)::hugeint' -%}
+    {{ from_twelfths(
+        '(trunc(' ~ quantity ~ ')::hugeint * ' ~ price_twelfths ~ ' + ' ~ divide_rounded(fraction ~ ' * ' ~ price_twelfths, '1000000000::hugeint') ~ ')'
+    ) }}
+{%- endmacro %}
+
+{#
+    An amount at its currency's minor unit (0, 2, 3 or 4 digits), half away from zero: round() on a decimal does just that. Each branch is cast on
+    its own: a case over DECIMAL(38,0) and DECIMAL(38,2) would take the first one's scale and lose the cents.
+#}
+{% macro round_to_minor_unit(amount, minor_unit) -%}
+    case {{ minor_unit }}
+    {%- for digits in [0, 2, 3, 4] %}
+        when {{ digits }} then round({{ amount }}, {{ digits }})::decimal(38, 6)
+    {%- endfor %}
+    end
+{%- endmacro %}
+
+{# One minor unit of a currency: 1 yen, 1 cent, 1 fils. #}
+{% macro minor_amount(minor_unit) -%}
+    case {{ minor_unit }} when 0 then 1 when 2 then 0.01 when 3 then 0.001 when 4 then 0.0001 end::decimal(38, 6)
+{%- endmacro %}
+
+{# part / whole (amounts or counts with at most 6 digits behind the point, whole > 0) as DECIMAL(38,12), rounded half away from zero; null where the whole is zero. #}
+{% macro ratio(part, whole) -%}
+    case when ({{ whole }}) <> 0 then {{ from_twelfths(divide_rounded(
+        '((' ~ part ~ ')::decimal(38, 6) * 1000000)::hugeint * 1000000000000', '((' ~ whole ~ ')::decimal(38, 6) * 1000000)::hugeint'
+    )) }} end
+{%- endmacro %}

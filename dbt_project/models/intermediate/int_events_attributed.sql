@@ -1,0 +1,210 @@
+-- The ledger of decisions: whose usage an event is, of what, how much, and on which billing date, as of the batch that decided it. A new event
+-- is entered once. When a later batch changes the reference data that its decision rests on, and the decision with it, the old one is reversed
+-- (entry −1) and the new one entered (+1), in that batch. Nothing is ever updated, so the state as of any batch is a filter.
+{{ config(materialized='incremental', incremental_strategy='append') }}
+{%- set last_batch = watermark() %}
+
+with events as (
+    select * from {{ ref('stg_lake__usage_events') }}
+),
+
+changes as (
+    select * from {{ ref('int_reference_changes') }} where batch_id > {{ last_batch }}
+),
+
+metrics as (
+    select * from {{ ref('stg_reference__metrics_known') }}
+),
+
+conversions as (
+    select * from {{ ref('int_metric_units_known') }}
+),
+
+attribution_keys as (
+    select * from {{ ref('int_attribution_keys_known') }}
+),
+
+duplicated as (
+    select * from {{ ref('int_events_duplicated') }}
+),
+
+-- events that landed before a change of something they name
+touched as (
+    {%- for column in ['account_id', 'api_key', 'namespace', 'resource_id', 'metric'] %}
+    select events.batch_id, events.file_order, events.row_number, changes.batch_id as decided_batch_id
+    from events
+    inner join changes
+        on changes.entity_type = '{{ column }}' and events.{{ column }} = changes.entity_value and changes.batch_id > events.batch_id
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+),
+
+points as (
+    select events.*, batch_id as decided_batch_id, batch_id as as_of_batch, 1 as entry, true as is_first
+    from events
+    where batch_id > {{ last_batch }}
+
+    union all
+
+    select events.*, touched.decided_batch_id, touched.decided_batch_id + knowledge.lag as as_of_batch, knowledge.entry, false as is_first
+    from events
+    inner join touched using (batch_id, file_order, row_number)
+    cross join (values (-1, -1), (0, 1)) as knowledge (lag, entry)
+),
+
+-- everything as it was known as of the point's batch; of the keys the first that resolves, in the contract's order of precedence
+resolved as (
+    select
+        points.*,
+        metrics.metric is not null as is_registered,
+        metrics.unit as metric_unit,
+        metrics.default_sku,
+        metrics.aggregation,
+        coalesce(metrics.allow_negative, false) as allow_negative,
+        if(metrics.aggregation = 'count', 1, points.quantity)::decimal(38, 9) as counted_quantity,
+        if(metrics.aggregation = 'count', 1, conversions.numerator) as numerator,
+        if(metrics.aggregation = 'count', 1, conversions.denominator) as denominator,
+        conversions.metric is not null as is_convertible,
+        coalesce(by_account.account_id, by_api_key.account_id, by_namespace.account_id, by_resource.account_id) as resolved_account_id,
+        case
+            when by_account.account_id is not null then by_account.billing_timezone
+            when by_api_key.account_id is not null then by_api_key.billing_timezone
+            when by_namespace.account_id is not null then by_namespace.billing_timezone
+            when by_resource.account_id is not null then by_resource.billing_timezone
+            else 'UTC'
+        end as billing_timezone,
+        case
+            when by_account.account_id is not null then 'account_id'
+            when by_api_key.account_id is not null then 'api_key'
+            when by_namespace.account_id is not null then 'namespace'
+            when by_resource.account_id is not null then 'resource_id'
+            -- nobody: the key that should have told, the most telling first
+            when points.account_id is not null then 'account_id'
+            when points.api_key is not null then 'api_key'
+            when points.namespace is not null then 'namespace'
+            when points.resource_id is not null then 'resource_id'
+            else 'none'
+        end as resolved_key_type,
+        -- the sampling rate as a fraction in lowest terms: each event stands for sampled_of / sampled events
+        (points.sampling_rate::decimal(38, 9) * 1000000000)::hugeint // gcd((points.sampling_rate::decimal(38, 9) * 1000000000)::hugeint, 1000000000::hugeint) as sampled,
+        1000000000::hugeint // gcd((points.sampling_rate::decimal(38, 9) * 1000000000)::hugeint, 1000000000::hugeint) as sampled_of
+    from points
+    left join metrics
+        on points.metric = metrics.metric and {{ known('metrics') }}
+    left join conversions
+        on points.metric = conversions.metric and points.unit = conversions.event_unit and {{ known('conversions') }}
+    {%- for alias, column in [('by_account', 'account_id'), ('by_api_key', 'api_key'), ('by_namespace', 'namespace'), ('by_resource', 'resource_id')] %}
+    left join attribution_keys as {{ alias }}
+        on {{ alias }}.key_type = '{{ column }}' and points.{{ column }} = {{ alias }}.key_value and {{ known(alias) }}
+        and points.event_ts >= {{ alias }}.valid_from and points.event_ts < {{ alias }}.valid_to
+    {%- endfor %}
+),
+
+-- estimates in floating point, only to keep the exact arithmetic below inside its 38 digits
+sized as (
+    select
+        *,
+        abs(counted_quantity::double) * 1e9 * numerator::double * sampled_of::double as numerator_size,
+        power(counted_quantity::double * numerator::double / denominator::double, 2) * sampled_of::double * (sampled_of - sampled)::double as variance_size
+    from resolved
+),
+
+judged as (
+    select
+        *,
+        case
+            when correction is not null or corrects is not null then 'correction'
+            when not is_registered then 'unregistered_metric'
+            when aggregation not in ('sum', 'count') then 'unsupported_aggregation'
+            when not is_convertible then 'inconvertible_unit'
+            when quantity < 0 and not allow_negative then 'negative_quantity'
+            when numerator_size >= 8e37 or numerator_size / (denominator::double * sampled::double) >= 1e35 then 'quantity_out_of_range'
+            when sampled < sampled_of and variance_size / power(sampled::double, 2) >= 1e26 then 'quantity_out_of_range'
+        end as held_reason
+    from sized
+),
+
+measured as (
+    select
+        *,
+        case
+            when held_reason is not null then quantity
+            when numerator = denominator and sampled = sampled_of then counted_quantity
+            else {{ from_ninths(divide_rounded(to_ninths('counted_quantity') ~ ' * numerator * sampled_of', 'denominator * sampled')) }}
+        end::decimal(38, 9) as measured_quantity,
+        case
+            when held_reason is not null or sampled = sampled_of then 0
+            -- Σ q²(1−p)/p² of one event; beyond 10⁹ units the square leaves the 38 digits and 15 digits must do for an error estimate
+            when variance_size >= 8e19 then (variance_size / power(sampled::double, 2))::decimal(38, 9)
+            else {{ from_ninths(divide_rounded(
+                'power_of_two.q * power_of_two.q * (sampled_of - sampled) * sampled_of', 'sampled * sampled * 1000000000'
+            )) }}
+        end::decimal(38, 9) as quantity_variance
+    from judged
+    cross join lateral (
+        select if(held_reason is null and sampled < sampled_of and variance_size < 8e19,
+            {{ divide_rounded(to_ninths('counted_quantity') ~ ' * numerator', 'denominator') }}, 0) as q
+    ) as power_of_two
+),
+
+decided as (
+    select
+        decided_batch_id as batch_id,
+        measured.batch_id as landed_batch_id,
+        measured.file_order,
+        measured.row_number,
+        entry,
+        case
+            when duplicated.batch_id is not null then 'duplicate'
+            when held_reason is not null then 'held'
+            when resolved_account_id is null then 'unattributed'
+            else 'attributed'
+        end as outcome,
+        case when duplicated.batch_id is null then held_reason when duplicated.is_conflicting then 'conflicting' else 'same' end as outcome_reason,
+        resolved_key_type as key_type,
+        case resolved_key_type
+            when 'account_id' then account_id
+            when 'api_key' then api_key
+            when 'namespace' then namespace
+            when 'resource_id' then resource_id
+        end as key_value,
+        resolved_account_id as account_id,
+        measured.producer,
+        measured.event_id,
+        event_ts,
+        ingested_ts,
+        date_trunc('hour', event_ts) as usage_hour,
+        timezone(billing_timezone, timezone('UTC', event_ts))::date as billing_date,
+        metric,
+        coalesce(sku, default_sku, metric) as sku,
+        region,
+        coalesce(metric_unit, unit) as unit,
+        measured_quantity as quantity,
+        quantity_variance,
+        is_first
+    from measured
+    left join duplicated
+        on measured.batch_id = duplicated.batch_id and measured.file_order = duplicated.file_order and measured.row_number = duplicated.row_number
+),
+
+decided_again as (
+    select
+        *,
+        row(outcome, outcome_reason, key_type, key_value, account_id, billing_date, sku, unit, quantity, quantity_variance)::varchar as decision
+    from decided
+    where not is_first
+),
+
+changed as (
+    select * exclude (decision)
+    from decided_again
+    qualify count(distinct decision) over (partition by landed_batch_id, file_order, row_number, batch_id) = 2
+),
+
+entered as (
+    select * exclude (is_first) from decided where is_first
+    union all
+    select * exclude (is_first) from changed
+)
+
+select * from entered

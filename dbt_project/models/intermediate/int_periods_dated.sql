@@ -1,0 +1,57 @@
+-- Every billing period there is: those with usage, those that are closed, the one after the last closed (it takes the adjustments), and the one
+-- that is running; with its end and its state.
+with usage as (
+    select distinct billing_period from {{ ref('int_postings_by_period') }}
+),
+
+receipts as (
+    select * from {{ ref('stg_finalized__receipts') }}
+),
+
+accounts as (
+    select distinct coalesce(billing_timezone, 'UTC') as billing_timezone from {{ ref('stg_reference__accounts') }}
+    union
+    select 'UTC'
+),
+
+periods as (
+    select billing_period from usage
+    union
+    select billing_period from receipts
+    union
+    select strftime((max(billing_period) || '-01')::date + interval 1 month, '%Y-%m') from receipts having count(*) > 0
+    union
+    select strftime({{ as_of() }}, '%Y-%m')
+),
+
+ended as (
+    select
+        periods.billing_period,
+        -- the period is over when it is over for the last account
+        max(timezone('UTC', timezone(
+            accounts.billing_timezone,
+            (strptime(periods.billing_period || '-01', '%Y-%m-%d') + interval 1 month)::timestamp
+        ))) as ended_at
+    from periods
+    cross join accounts
+    group by periods.billing_period
+),
+
+dated as (
+    select
+        ended.billing_period,
+        ended.ended_at,
+        ended.billing_period in (select billing_period from usage) as has_usage,
+        case
+            when receipts.billing_period is not null then 'final'
+            when {{ as_of() }} >= ended.ended_at then 'provisional'
+            else 'open'
+        end as status,
+        receipts.cutoff_batch_id,
+        receipts.finalized_at,
+        receipts.receipt_sha256
+    from ended
+    left join receipts on ended.billing_period = receipts.billing_period
+)
+
+select * from dated

@@ -1,0 +1,17 @@
+with lines as (
+    select * from {{ ref('invoice_lines') }}
+),
+
+invoiced as (
+    select
+        billing_period,
+        account_id,
+        currency_code,
+        sum(amount)::decimal(38, 6) as amount,
+        status,
+        count(*)::bigint as line_count
+    from lines
+    group by all
+)
+
+select * from invoiced

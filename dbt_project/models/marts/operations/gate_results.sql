@@ -1,0 +1,20 @@
+with results as (
+    select * from {{ ref('stg_gates__results') }}
+),
+
+final as (
+    select
+        gate,
+        billing_period,
+        cutoff_batch_id,
+        checked_at,
+        passed,
+        observed,
+        "limit",
+        waived,
+        suite,
+        detail
+    from results
+)
+
+select * from final

@@ -1,0 +1,27 @@
+with usage as (
+    select * from {{ ref('int_usage_by_period') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods_dated') }}
+),
+
+monthly as (
+    select
+        usage.billing_period,
+        usage.account_id,
+        usage.metric,
+        usage.sku,
+        usage.region,
+        usage.unit,
+        usage.quantity,
+        usage.event_count,
+        usage.quantity_variance,
+        usage.peak_per_minute,
+        usage.p95_per_minute,
+        periods.status as period_status
+    from usage
+    inner join periods on usage.billing_period = periods.billing_period
+)
+
+select * from monthly

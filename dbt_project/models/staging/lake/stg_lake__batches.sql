@@ -1,0 +1,15 @@
+with source as (
+    select * from {{ read_landed('lake', 'manifests') }}
+),
+
+known as (
+    select
+        batch_id,
+        (landed_at::timestamptz at time zone 'UTC') as landed_at,
+        files,
+        "references" as reference_files
+    from source
+    where batch_id <= {{ as_of_batch() }}
+)
+
+select * from known

@@ -1,0 +1,1 @@
+{{ known_intervals('accounts', ['account_id', 'billing_timezone']) }}

@@ -1,0 +1,1 @@
+{{ known_intervals('attribution_keys', ['key_type', 'key_value', 'account_id', 'valid_from', 'valid_to']) }}

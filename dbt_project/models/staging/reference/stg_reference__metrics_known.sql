@@ -1,0 +1,1 @@
+{{ known_intervals('metrics', ['metric', 'aggregation', 'unit', 'allow_negative', 'default_sku']) }}

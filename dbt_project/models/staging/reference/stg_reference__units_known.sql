@@ -1,0 +1,1 @@
+{{ known_intervals('units', ['unit', 'base_unit', 'factor']) }}

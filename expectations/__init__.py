@@ -1,0 +1,1 @@
+"""The Great Expectations suites that gate finalization, one module per gated mart."""

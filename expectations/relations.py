@@ -1,0 +1,38 @@
+"""The relations that gates read, each cut down to the scope in one place: nobody else filters by period or cutoff.
+
+A gate imports a relation by its key here; only the relations that a gate names are bound, so that a mart which is
+missing breaks the gates that need it and no others.
+"""
+
+OF_PERIOD = "select r.* from {relation} as r, scope where r.billing_period = scope.billing_period"
+OF_DAYS = (
+    "select r.* from {relation} as r, scope"
+    " where r.billing_date >= scope.first_date and r.billing_date < scope.next_date"
+)
+UNTIL_PERIOD = "select r.* from {relation} as r, scope where r.billing_period <= scope.billing_period"
+KNOWN_BY_THEN = "select r.* from {relation} as r, scope where r.batch_id <= scope.cutoff_batch_id"
+WHOLE = "select * from {relation}"
+
+RELATIONS: dict[str, str] = {
+    key: shape.format(relation=relation)
+    for key, relation, shape in (
+        ("batches", "operations.batches", KNOWN_BY_THEN),
+        ("event_conservation", "operations.event_conservation", KNOWN_BY_THEN),
+        ("postings", "intermediate.int_usage_postings", OF_DAYS + " and r.batch_id <= scope.cutoff_batch_id"),
+        ("usage_hourly", "usage.usage_hourly", OF_DAYS),
+        ("usage_daily", "usage.usage_daily", OF_DAYS),
+        ("usage_monthly", "usage.usage_monthly", OF_PERIOD),
+        ("unpriced_usage", "billing.unpriced_usage", OF_PERIOD),
+        ("unpriced_until_now", "billing.unpriced_usage", UNTIL_PERIOD),
+        ("invoice_lines", "billing.invoice_lines", OF_PERIOD),
+        ("all_invoice_lines", "billing.invoice_lines", WHOLE),
+        ("invoice_line_tiers", "billing.invoice_line_tiers", WHOLE),
+        ("invoices", "billing.invoices", OF_PERIOD),
+        ("currencies", "billing.currencies", WHOLE),
+        ("reconciliation", "finance.ledger_reconciliation", OF_PERIOD),
+        ("accounts", "staging.stg_reference__accounts", WHOLE),
+        ("metrics", "staging.stg_reference__metrics", WHOLE),
+        ("skus", "staging.stg_reference__skus", WHOLE),
+        ("finance_ledger", "staging.stg_reference__finance_ledger", OF_PERIOD),
+    )
+}

@@ -1,0 +1,202 @@
+"""The `usage` command: a thin front over the rooms. It parses arguments, holds the write lock, shows progress and prints what came out."""
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orchestration import summary
+from orchestration.errors import UsageWarehouseError
+from orchestration.locking import writing
+from orchestration.settings import Settings, load_settings, parse_instant
+
+
+class Instant(click.ParamType):
+    """An ISO 8601 time; without offset it is UTC."""
+
+    name = "TS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        try:
+            return parse_instant(value)
+        except UsageWarehouseError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Period(click.ParamType):
+    """A billing period, YYYY-MM."""
+
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            return datetime.strptime(value, "%Y-%m").strftime("%Y-%m")
+        except ValueError:
+            self.fail(f"{value!r} is not a billing period (YYYY-MM)", param, ctx)
+
+
+AS_OF = click.option(
+    "--as-of", type=Instant(), help="Stands for now wherever a rule needs the time, so that a run can be repeated."
+)
+
+
+def command(writes: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What every command has: --home, --json, --debug; the write lock if it `writes`; exit codes; one line on stderr for a failure."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--home", type=click.Path(path_type=Path), help="The home folder (default: $USAGE_HOME, else ./warehouse)."
+        )
+        @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+        @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
+        @functools.wraps(function)
+        def wrapped(home: Path | None, as_json: bool, debug: bool, **arguments: Any) -> None:
+            try:
+                settings = load_settings(home)
+                with summary.progress(quiet=as_json) as report:
+                    if writes:
+                        with writing(settings, function.__name__.replace("_", "-")):
+                            result, exit_code = function(settings, report, **arguments)
+                    else:
+                        result, exit_code = function(settings, report, **arguments)
+            except UsageWarehouseError as error:
+                _fail(str(error), error.exit_code, debug)
+            except click.ClickException:
+                raise
+            except Exception as error:  # one line for the operator; the traceback on demand
+                _fail(f"{type(error).__name__}: {error}", 1, debug)
+            if as_json:
+                click.echo(json.dumps(result, default=_jsonable, ensure_ascii=False))
+            else:
+                summary.show(function.__name__, settings, result)
+            sys.exit(exit_code)
+
+        return wrapped
+
+    return decorate
+
+
+def _fail(message: str, exit_code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    click.echo("usage: " + " ".join(message.split()), err=True)
+    sys.exit(exit_code)
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def main() -> None:
+    """The usage warehouse: raw usage events in, figures out that finance bills from.
+
+    Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 a gate blocked it, 4 verification failed.
+    """
+
+
+@main.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@AS_OF
+@command(writes=True)
+def land(settings: Settings, report: Any, paths: tuple[Path, ...], as_of: datetime | None) -> tuple[Any, int]:
+    """Land dumps and reference files from PATHS (default: the inbox). Landing a file twice is a no-op."""
+    from orchestration import landing, operations
+
+    result = (
+        landing.land(settings, list(paths), as_of, report) if paths else operations.land_inbox(settings, as_of, report)
+    )
+    refused = [entry for entry in result.as_dict()["references"] if entry["status"] == "refused"]
+    return result.as_dict(), 1 if refused else 0
+
+
+@main.command()
+@click.option("--full-refresh", is_flag=True, help="Build everything anew from the lake; the figures are the same.")
+@AS_OF
+@command(writes=True)
+def build(settings: Settings, report: Any, full_refresh: bool, as_of: datetime | None) -> tuple[Any, int]:
+    """Bring the marts up to date with what has landed (dbt build)."""
+    from orchestration import warehouse
+
+    return warehouse.build(settings, as_of, full_refresh, on_progress=report).as_dict(), 0
+
+
+@main.command()
+@AS_OF
+@command(writes=True)
+def nightly(settings: Settings, report: Any, as_of: datetime | None) -> tuple[Any, int]:
+    """Land the inbox, build, run the gates of periods waiting for their close, publish provisional figures."""
+    from orchestration import operations
+
+    return operations.nightly(settings, as_of, report).as_dict(), 0
+
+
+@main.command("month-end")
+@click.argument("period", type=Period())
+@AS_OF
+@command(writes=True)
+def month_end(settings: Settings, report: Any, period: str, as_of: datetime | None) -> tuple[Any, int]:
+    """Build, run the gates, close PERIOD and publish its final figures. Exit code 3 where it may not close yet."""
+    from orchestration import operations
+
+    return operations.month_end(settings, period, as_of, report).as_dict(), 0
+
+
+@main.command()
+@command(writes=False)
+def status(settings: Settings, report: Any) -> tuple[Any, int]:
+    """Batches, periods, last gates, SLIs."""
+    from orchestration import operations
+
+    return operations.status(settings), 0
+
+
+@main.command()
+@click.argument("period", type=Period(), required=False)
+@click.option(
+    "--recompute/--no-recompute", default=True, help="Also recompute the period's figures from the lake (default)."
+)
+@command(writes=False)
+def verify(settings: Settings, report: Any, period: str | None, recompute: bool) -> tuple[Any, int]:
+    """Re-check receipts (all, or PERIOD's): files, hash chain, and recomputation from the lake. Exit code 4 where anything differs."""
+    from orchestration import closing
+
+    result = closing.verify(settings, period, recompute)
+    return result.as_dict(), 0 if result.ok else 4
+
+
+@main.command()
+@click.argument("line_id")
+@command(writes=False)
+def explain(settings: Settings, report: Any, line_id: str) -> tuple[Any, int]:
+    """An invoice line down to its tiers, days, hours, batches, files and events."""
+    from orchestration import operations
+
+    return operations.explain(settings, line_id), 0
+
+
+@main.command()
+@click.option("--audience", required=True, help="Whose published file: finance or analyst.")
+@click.option("--period", required=True, type=Period())
+@click.option("--format", "form", required=True, type=click.Choice(["csv", "parquet", "pdf", "focus"]))
+@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder to write to.")
+@click.option("--account", help="Only this account.")
+@command(writes=False)
+def export(
+    settings: Settings, report: Any, audience: str, period: str, form: str, out: Path, account: str | None
+) -> tuple[Any, int]:
+    """Write a period's marts as CSV or Parquet, statements as PDF, or a FOCUS cost and usage file."""
+    from orchestration import publishing
+
+    return {"written": [str(path) for path in publishing.export(settings, audience, period, form, out, account)]}, 0

@@ -1,0 +1,23 @@
+"""Closing a period: freeze what the gates passed, write a receipt, and prove later that nothing of it has changed.
+
+The door of this room: `finalize` closes, `verify` proves, `recompute` compares a receipt with the warehouse's postings;
+`content_sha256` and `attach_warehouse` serve the rooms behind it.
+"""
+
+from orchestration.closing.canonical import content_sha256
+from orchestration.closing.database import attach_warehouse, check_period, period_bounds, scratch_connection
+from orchestration.closing.finalizing import finalize
+from orchestration.closing.recomputing import recompute
+from orchestration.closing.verifying import VerifyResult, verify
+
+__all__ = [
+    "VerifyResult",
+    "attach_warehouse",
+    "check_period",
+    "content_sha256",
+    "finalize",
+    "period_bounds",
+    "recompute",
+    "scratch_connection",
+    "verify",
+]

@@ -1,0 +1,64 @@
+"""What the gates read from the warehouse without Great Expectations: the cutoff, periods, time zones and waivers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+
+import duckdb
+
+from orchestration import warehouse
+from orchestration.errors import UsageWarehouseError
+from orchestration.gates.waivers import Waiver
+from orchestration.settings import Settings
+
+
+@contextmanager
+def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """warehouse.read, with whatever DuckDB refuses (a lock, a missing mart) told as a UsageWarehouseError."""
+    try:
+        with warehouse.read(settings) as connection:
+            yield connection
+    except duckdb.Error as error:
+        first_line = str(error).splitlines()[0]
+        raise UsageWarehouseError(f"the gates cannot read {settings.warehouse}: {first_line}") from error
+
+
+def read_current_cutoff(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """The greatest batch the warehouse knows; None when nothing has landed."""
+    return connection.sql("select max(batch_id) from operations.batches").fetchone()[0]
+
+
+def read_periods(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, int | None]]:
+    """billing.billing_periods: per period its status and, once final, its cutoff."""
+    rows = connection.sql("select billing_period, status, cutoff_batch_id from billing.billing_periods").fetchall()
+    return {period: (status, cutoff) for period, status, cutoff in rows}
+
+
+def read_periods_with_usage(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The periods in which some account used something."""
+    rows = connection.sql("""
+        select distinct billing_period from usage.usage_monthly where event_count <> 0 or quantity <> 0
+    """).fetchall()
+    return frozenset(period for (period,) in rows)
+
+
+def read_timezones(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The billing time zones of all accounts; an account without one is billed in UTC."""
+    rows = connection.sql("""
+        select distinct coalesce(billing_timezone, 'UTC') from staging.stg_reference__accounts
+    """).fetchall()
+    return frozenset(zone for (zone,) in rows)
+
+
+def read_waivers(connection: duckdb.DuckDBPyConnection, billing_period: str) -> tuple[Waiver, ...]:
+    """All waivers of the period, expired ones too."""
+    rows = connection.execute(
+        """
+        select gate, billing_period, scope, reason, approved_by, expires_at
+        from staging.stg_reference__gate_waivers
+        where billing_period = ?
+        order by all
+        """,
+        [billing_period],
+    ).fetchall()
+    return tuple(Waiver(*row[:5], row[5].replace(tzinfo=UTC) if row[5] else None) for row in rows)

@@ -1,0 +1,139 @@
+"""Runs all gates of a period on the warehouse, applies waivers, and stores the result rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from expectations.gate import PERIOD, Scope
+from orchestration.errors import UsageWarehouseError
+from orchestration.gates.instants import as_text, to_the_second
+from orchestration.gates.reading import open_warehouse, read_current_cutoff, read_periods, read_waivers
+from orchestration.gates.storing import store
+from orchestration.gates.validating import Outcome, validate
+from orchestration.gates.waivers import Waiver, covering, valid_waivers
+from orchestration.settings import Settings, now
+
+
+@dataclass(frozen=True)
+class GateRun:
+    """One run of all gates. `passed`: every gate passed or is waived. `results` are the stored rows, one per gate.
+
+    `waivers` are the gate_waivers rows that were used. `data_docs` is the index page, None if it could not be written.
+    """
+
+    billing_period: str
+    cutoff_batch_id: int
+    checked_at: datetime
+    passed: bool
+    results: tuple[dict[str, Any], ...]
+    waivers: tuple[dict[str, Any], ...]
+    results_path: Path
+    data_docs: Path | None
+
+    @property
+    def blocking(self) -> tuple[dict[str, Any], ...]:
+        """The rows of the gates that failed and are not waived."""
+        return tuple(row for row in self.results if not (row["passed"] or row["waived"]))
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "billing_period": self.billing_period,
+            "cutoff_batch_id": self.cutoff_batch_id,
+            "checked_at": as_text(self.checked_at),
+            "passed": self.passed,
+            "results": list(self.results),
+            "waivers": list(self.waivers),
+            "results_path": str(self.results_path),
+            "data_docs": str(self.data_docs) if self.data_docs else None,
+        }
+
+
+def run_gates(settings: Settings, billing_period: str, as_of: datetime | None = None) -> GateRun:
+    """Measure every gate of `billing_period` (`YYYY-MM`) on warehouse.duckdb, store the rows, write the Data Docs.
+
+    The cutoff is the greatest batch; a period that is final already is measured at its own cutoff, since its marts
+    show no more. A gate that fails is a result, not an error. Raises UsageWarehouseError when there is nothing to
+    measure.
+    """
+    scope, waivers = _read_scope(settings, billing_period)
+    checked_at = to_the_second(now(as_of))
+    outcomes, data_docs = validate(settings, scope, checked_at)
+    rows, used = [], []
+    for outcome in outcomes:
+        covers = _waivers_of(outcome, waivers, scope, checked_at)
+        used += covers
+        rows.append(result_row(outcome, scope, checked_at, covers))
+    return GateRun(
+        billing_period=billing_period,
+        cutoff_batch_id=scope.cutoff_batch_id,
+        checked_at=checked_at,
+        passed=all(row["passed"] or row["waived"] for row in rows),
+        results=tuple(rows),
+        waivers=tuple(waiver.as_dict() for waiver in used),
+        results_path=store(settings, scope, checked_at, rows),
+        data_docs=data_docs,
+    )
+
+
+def _read_scope(settings: Settings, billing_period: str) -> tuple[Scope, tuple[Waiver, ...]]:
+    check_period(billing_period)
+    with open_warehouse(settings) as connection:
+        status, own_cutoff = read_periods(connection).get(billing_period, ("open", None))
+        cutoff = own_cutoff if status == "final" else read_current_cutoff(connection)
+        if cutoff is None:
+            raise UsageWarehouseError("nothing has landed yet, so there is nothing to gate: run `usage land` first")
+        return Scope(billing_period, cutoff), read_waivers(connection, billing_period)
+
+
+def check_period(billing_period: str) -> None:
+    """Raises UsageWarehouseError for what is no `YYYY-MM`."""
+    if not PERIOD.fullmatch(billing_period):
+        raise UsageWarehouseError(f"not a billing period (YYYY-MM): {billing_period!r}")
+
+
+def _waivers_of(outcome: Outcome, waivers: tuple[Waiver, ...], scope: Scope, checked_at: datetime) -> list[Waiver]:
+    """The waivers that let a failed gate pass. A crash was not measured: nobody can waive what nobody knows."""
+    if outcome.passed or outcome.error:
+        return []
+    valid = valid_waivers(waivers, outcome.gate.name, scope.billing_period, checked_at)
+    return covering(valid, outcome.accounts)
+
+
+def result_row(outcome: Outcome, scope: Scope, checked_at: datetime, waivers: list[Waiver]) -> dict[str, Any]:
+    """The stored row of one gate. `waived_by` lists the scopes of the waivers it rests on."""
+    return {
+        "gate": outcome.gate.name,
+        "billing_period": scope.billing_period,
+        "cutoff_batch_id": scope.cutoff_batch_id,
+        "checked_at": as_text(checked_at),
+        "passed": outcome.passed,
+        "observed": outcome.observed,
+        "limit": outcome.gate.limit,
+        "waived": bool(waivers),
+        "waived_by": [waiver.scope for waiver in waivers],
+        "suite": outcome.suite,
+        "expectation": outcome.expectation,
+        "failed_rows": list(outcome.rows),
+        "detail": _detail(outcome, waivers),
+    }
+
+
+def _detail(outcome: Outcome, waivers: list[Waiver]) -> str:
+    """What happened, for a person who has only this text."""
+    if outcome.passed:
+        return f"It holds that {outcome.gate.proves}."
+    if outcome.error:
+        return f"Could not be checked, which counts as failed: {outcome.error}"
+    shown = [", ".join(f"{key}={value}" for key, value in row.items()) for row in outcome.rows]
+    beyond = outcome.row_count - len(shown)
+    lines = [
+        f"It does not hold that {outcome.gate.proves}. {outcome.row_count} row(s) break it"
+        + (f", the first {len(shown)}:" if beyond else ":"),
+        *(f"- {row}" for row in shown),
+        *(
+            f"Waived for {waiver.scope} until {as_text(waiver.expires_at)} by {waiver.approved_by}: {waiver.reason}"
+            for waiver in waivers
+        ),
+    ]
+    return "\n".join(lines)

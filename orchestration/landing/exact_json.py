@@ -1,0 +1,73 @@
+"""JSON read and written without loss: numbers keep the digits they have in the dump, doubled keys are an error.
+
+The authority on what a valid record is. The vectorised readers take only the lines that are provably simple; every other
+line comes here.
+"""
+
+import json
+from typing import Any
+
+
+class Number(str):
+    """A JSON number as its text in the dump; NaN and the infinities too, which only quantity may hold (and is refused for)."""
+
+    __slots__ = ()
+
+
+class NotExact(ValueError):
+    """The text is not one valid JSON value; the message says why in a few words."""
+
+
+_encode_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = next(name for name in names if names.count(name) > 1)
+        raise NotExact(f"the key {doubled[:80]!r} stands twice")
+    return found
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Number, parse_int=Number, parse_constant=Number)
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text, numbers as `Number`. Raises NotExact."""
+    try:
+        value = _decoder.decode(text)
+        text.encode()  # a surrogate that the reader let through
+        if "\\u" in text:
+            dump(value).encode()
+        return value
+    except NotExact:
+        raise
+    except json.JSONDecodeError as error:
+        raise NotExact(f"not valid JSON: {error.msg} at character {error.pos + 1}") from None
+    except RecursionError:
+        raise NotExact("nested too deeply") from None
+    except UnicodeEncodeError:
+        raise NotExact("half of a surrogate pair is no character") from None
+
+
+def holds_no_number(value: Any) -> bool:
+    """True when NaN or an infinity stands anywhere inside the value; JSON has no such numbers."""
+    if isinstance(value, Number):
+        return value in ("NaN", "Infinity", "-Infinity")
+    if isinstance(value, dict):
+        return any(holds_no_number(member) for member in value.values())
+    return isinstance(value, list) and any(holds_no_number(member) for member in value)
+
+
+def dump(value: Any) -> str:
+    """Compact JSON with sorted keys; a `Number` is written digit for digit."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, str):
+        return _encode_text(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_encode_text(name)}:{dump(value[name])}" for name in sorted(value)) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(dump, value)) + "]"
+    return {None: "null", True: "true", False: "false"}[value]

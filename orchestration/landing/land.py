@@ -1,0 +1,195 @@
+"""One landing from end to end: what is new becomes one batch."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from orchestration.errors import UsageWarehouseError
+from orchestration.landing import batches
+from orchestration.landing.engine import open_engine
+from orchestration.landing.events import Tally, Workshop
+from orchestration.landing.find import Dump, find
+from orchestration.landing.lake import EVENTS, REJECTED, PartWriter, write_parquet
+from orchestration.landing.reference_tables import TABLES
+from orchestration.landing.references import read_reference
+from orchestration.landing.result import FileResult, Known, LandingResult, ReferenceResult
+from orchestration.settings import Settings, now
+
+Progress = Callable[[str, int], None]
+
+
+def land(
+    settings: Settings,
+    paths: list[Path] | None = None,
+    as_of: datetime | None = None,
+    on_progress: Progress | None = None,
+) -> LandingResult:
+    """Lands every new dump and reference file under `paths` (default: the home's inbox) as one batch.
+
+    Idempotent by content, atomic, safe to kill: an earlier landing's leftovers are removed first. `on_progress` hears a file's
+    name and its records so far. Raises UsageWarehouseError for a path that does not exist and for a damaged lake; an unreadable dump
+    or a broken reference file stands in the result and stops nothing else.
+    """
+    batches.recover(settings)
+    known = batches.manifests(settings)
+    dumps, ignored = find(settings, paths)
+    batch = _Batch(batches.next_batch_id(known), now(as_of).replace(tzinfo=None))
+    new = _new(dumps, known, batch)
+    _land_references(settings, [dump for dump in new if dump.table], known, batch)
+    _land_events(
+        settings, [dump for dump in new if not dump.table], known, batch, on_progress or (lambda name, records: None)
+    )
+    has_new = bool(batch.files) or any(reference.status == "landed" for reference in batch.references)
+    if has_new:
+        batches.commit(settings, batch.manifest())
+    return LandingResult(
+        batch_id=batch.batch_id if has_new else None,
+        landed_at=iso(batch.landed_at),
+        files=batch.files,
+        references=batch.references,
+        already_landed=batch.already_landed,
+        ignored=ignored,
+        reject_reasons=dict(sorted(batch.reject_reasons.items())),
+        pii_detections=dict(sorted(batch.pii_detections.items())),
+    )
+
+
+def iso(instant: datetime) -> str:
+    """A UTC time as manifests write it."""
+    return instant.isoformat(timespec="microseconds") + "Z"
+
+
+@dataclass
+class _Batch:
+    """The batch in the making. `lake_files` are paths in staging with their rows."""
+
+    batch_id: int
+    landed_at: datetime
+    files: list[FileResult] = field(default_factory=list)
+    references: list[ReferenceResult] = field(default_factory=list)
+    already_landed: list[Known] = field(default_factory=list)
+    lake_files: list[tuple[Path, int]] = field(default_factory=list)
+    reject_reasons: Counter[str] = field(default_factory=Counter)
+    pii_detections: Counter[str] = field(default_factory=Counter)
+
+    def manifest(self) -> dict[str, Any]:
+        return {
+            "batch_id": self.batch_id,
+            "landed_at": iso(self.landed_at),
+            "files": [asdict(file) for file in self.files],
+            "references": [asdict(reference) for reference in self.references],
+            "lake_files": self.lake_files,
+        }
+
+
+def _new(dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch) -> list[Dump]:
+    """The files whose content never landed; the others are noted in the batch. References count per table."""
+    seen: dict[tuple[str | None, str], int] = {}
+    for manifest in known:
+        seen |= {(None, file["sha256"]): manifest["batch_id"] for file in manifest["files"]}
+    in_force: dict[str, str] = {}
+    for reference in batches.landed_references(known):
+        seen[reference["table"], reference["sha256"]] = reference["batch_id"]
+        in_force[reference["table"]] = reference["sha256"]
+    new = []
+    for dump in dumps:
+        identity = (dump.table, dump.sha256)
+        if identity in seen:
+            superseded = dump.table and in_force.get(dump.table) != dump.sha256
+            note = f"a later version of {dump.table} is in force" if superseded else None
+            batch.already_landed.append(Known(dump.file_name, dump.sha256, seen[identity], note))
+        else:
+            seen[identity] = batch.batch_id
+            if dump.table:
+                in_force[dump.table] = dump.sha256
+            new.append(dump)
+    return new
+
+
+def _land_references(settings: Settings, dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch) -> None:
+    """Stages a new version of each sound reference file."""
+    versions = {reference["table"]: reference["version"] for reference in batches.landed_references(known)}
+    for dump in dumps:
+        rows, faults = read_reference(dump, batch.batch_id)
+        version = None
+        if not faults:
+            version = versions[dump.table] = versions.get(dump.table, 0) + 1
+            path = batches.staging(settings) / "reference" / dump.table / f"version={version}" / "part-00000.parquet"
+            write_parquet(rows, path)
+            batch.lake_files.append((path, rows.num_rows))
+        batch.references.append(
+            ReferenceResult(
+                dump.table,
+                version,
+                dump.file_name,
+                dump.sha256,
+                "refused" if faults else "landed",
+                rows.num_rows,
+                faults,
+            )
+        )
+
+
+def _land_events(
+    settings: Settings, dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch, on_progress: Progress
+) -> None:
+    """Stages the accepted and rejected records of every new dump."""
+    if not dumps:
+        return
+    place = f"landed_date={batch.landed_at:%Y-%m-%d}/batch={batch.batch_id}"
+    accepted = PartWriter(batches.staging(settings) / "usage_events" / place, EVENTS)
+    rejected = PartWriter(batches.staging(settings) / "rejected_events" / place, REJECTED)
+    with open_engine(settings) as engine:
+        engine.register("metrics", _metrics_in_force(settings, known, batch))
+        engine.execute("create table negative_refused as select metric from metrics where not allow_negative")
+        workshop = Workshop(
+            engine, settings.threads, batch.landed_at, settings.pii_key(), accepted, rejected, on_progress
+        )
+        for file_order, dump in enumerate(dumps, 1):
+            tally = workshop.land(dump, file_order)
+            batch.files.append(_file_result(dump, file_order, tally))
+            batch.reject_reasons += tally.reject_reasons
+            batch.pii_detections += tally.detections
+    batch.lake_files += [*accepted.close(), *rejected.close()]
+
+
+def _metrics_in_force(settings: Settings, known: list[dict[str, Any]], batch: _Batch) -> pa.Table:
+    """The metric registry as it stands with this landing: metric, allow_negative."""
+    folder = None
+    for reference in batches.landed_references(known):
+        if reference["table"] == "metrics":
+            folder = settings.lake / "reference" / "metrics" / f"version={reference['version']}"
+    for reference in batch.references:
+        if reference.table == "metrics" and reference.status == "landed":
+            folder = batches.staging(settings) / "reference" / "metrics" / f"version={reference.version}"
+    if folder is None:
+        return TABLES["metrics"].schema.empty_table()
+    path = folder / "part-00000.parquet"
+    try:
+        return pq.ParquetFile(path).read(columns=["metric", "allow_negative"])
+    except (OSError, pa.ArrowException) as error:
+        raise UsageWarehouseError(f"the metrics in force cannot be read from {path}: {error}") from error
+
+
+def _file_result(dump: Dump, file_order: int, tally: Tally) -> FileResult:
+    return FileResult(
+        file_order=file_order,
+        file_name=dump.file_name,
+        sha256=dump.sha256,
+        bytes=dump.bytes,
+        format=dump.format,
+        compression=dump.compression,
+        status="rejected" if tally.reason else "landed",
+        reason=tally.reason,
+        records=tally.accepted + tally.rejected,
+        accepted=tally.accepted,
+        rejected=tally.rejected,
+        first_event_ts=iso(tally.first_event_ts) if tally.first_event_ts else None,
+        last_event_ts=iso(tally.last_event_ts) if tally.last_event_ts else None,
+    )

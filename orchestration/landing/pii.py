@@ -1,0 +1,250 @@
+"""Personal data never reaches the lake: sensitive fields, and what looks like personal data in free text, become pseudonyms.
+
+A pseudonym is `pii:<kind>:<first 32 hex digits of HMAC-SHA-256(key, value trimmed and in lower case)>`: the same value has the same
+pseudonym everywhere, and nobody without the key can go back or guess it. Free are `dims` and `extra`, keys and nested values
+included; the contract's identifiers are not.
+"""
+
+import csv
+import hmac
+import io
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestration.landing import exact_json
+
+# Names of fields declared sensitive, in lower case without `_` and `-`, and the kind of what they hold.
+SENSITIVE_FIELDS = {
+    "email": "email",
+    "emailaddress": "email",
+    "useremail": "email",
+    "phone": "phone",
+    "phonenumber": "phone",
+    "ip": "ip",
+    "ipaddress": "ip",
+    "clientip": "ip",
+    "remoteaddr": "ip",
+    "cardnumber": "card",
+    "creditcard": "card",
+    "ssn": "ssn",
+    "firstname": "name",
+    "lastname": "name",
+    "fullname": "name",
+    "username": "name",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one kind of value looks like: a pattern, and a check of what the pattern found."""
+
+    kind: str
+    pattern: str
+    check: Callable[[str], bool]
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return text != "::"
+
+
+def _is_card(text: str) -> bool:
+    """A number of an issuer of payment cards whose check digit (Luhn) is right; a time stamp starts with 1."""
+    digits = [int(digit) for digit in text if digit.isdigit()]
+    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
+    return 13 <= len(digits) <= 19 and digits[0] in (2, 3, 4, 5, 6) and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def _is_phone(text: str) -> bool:
+    count = sum(digit.isdigit() for digit in text)
+    if not 10 <= count <= 15:
+        return False
+    # with dots alone only the American form: anything else may be a version or a number
+    return not re.fullmatch(r"[\d.]+", text) or bool(re.fullmatch(r"(1\.)?\d{3}\.\d{3}\.\d{4}", text))
+
+
+# Runs that hold digits and separators but are no personal data: UUIDs, dates and times.
+_HARMLESS = (
+    r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}(?![0-9A-Za-z])"
+    r"|(?<![0-9])[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?(?![0-9-])"
+)
+
+LOOKS = (
+    Look("email", r"[\w.%+'-]+(?:@|%40|\\u0040)[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}", lambda text: True),
+    Look(
+        "ip",
+        r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})(?![\w:])",
+        _is_ip,
+    ),
+    Look("ip", r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?!\w|\.[0-9])", _is_ip),
+    Look("card", r"(?<![0-9A-Za-z])(?<![0-9]\.)[0-9](?:[ -]?[0-9]){12,18}(?![0-9A-Za-z]|\.[0-9])", _is_card),
+    Look("phone", r"(?<![0-9])\+ ?\(?[0-9](?:[ ().-]{0,3}[0-9]){9,14}(?![0-9A-Za-z])", _is_phone),
+    Look(
+        "phone",
+        r"(?<![\w+-])(?<![0-9]\.)\(?[0-9]{1,4}(?:(?:\)[ .-]?|[ .-])\(?[0-9]{2,4}){2,5}(?![\w-]|\.[0-9])",
+        _is_phone,
+    ),
+)
+_PATTERNS = [(look, re.compile(f"(?P<harmless>{_HARMLESS})|{look.pattern}")) for look in LOOKS]
+
+# RE2: what a JSON text must hold to be worth a look in Python. Wider than the looks, never narrower.
+SUSPECT = "|".join(
+    [
+        r"@|%40|\\",
+        r"[0-9]\.[0-9]{1,3}\.[0-9]",
+        r"[0-9A-Fa-f:]:[0-9A-Fa-f:]",
+        r"[2-6](?:[ -]?[0-9]){12}",
+        r"\+ ?\(?[0-9](?:[ ().-]{0,3}[0-9]){9}",
+        r"(?:^|[^0-9A-Za-z_+-])\(?[0-9]{1,4}(?:(?:\)[ .-]?|[ .-])\(?[0-9]{2,4}){2}",
+        '(?i:"(?:' + "|".join("[_-]*".join(name) for name in SENSITIVE_FIELDS) + ')[_-]*")',
+    ]
+)
+
+_PSEUDONYM = re.compile(r"pii:[a-z]+:[0-9a-f]{32}")
+_SENSITIVE_IN_RAW = re.compile(
+    r"""(?P<quote>"{1,2})(?P<name>[A-Za-z_-]{2,24})(?P=quote)\s*:\s*"""
+    r"""(?:(?P=quote)(?P<text>(?:[^"\\]|\\.)*)(?P=quote)|(?P<number>-?\d[\d.eE+-]*))"""
+)
+
+
+def _plain_name(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+@dataclass
+class Redactor:
+    """Replaces personal data with pseudonyms under one key, and counts by kind what it replaced."""
+
+    key: bytes
+    detections: Counter[str] = field(default_factory=Counter)
+
+    def pseudonym(self, kind: str, value: str) -> str:
+        """The pseudonym of one value; one that is a pseudonym already stays."""
+        if _PSEUDONYM.fullmatch(value):
+            return value
+        self.detections[kind] += 1
+        trimmed = value.strip().lower().encode("utf-8", "surrogateescape")
+        return f"pii:{kind}:{hmac.digest(self.key, trimmed, 'sha256').hex()[:32]}"
+
+    def text(self, text: str) -> str:
+        """Free text with everything that looks personal replaced; the rest stays as it is."""
+        for look, pattern in _PATTERNS:
+            text = self._replaced(text, look, pattern)
+        return text
+
+    def _replaced(self, text: str, look: Look, pattern: re.Pattern[str]) -> str:
+        kept, done, start = [], 0, 0
+        while match := pattern.search(text, start):
+            if match["harmless"]:
+                start = match.end()
+            elif look.check(match.group()):
+                kept += [text[done : match.start()], self.pseudonym(look.kind, match.group())]
+                done = start = match.end()
+            else:
+                start = match.start() + 1  # the run may hold the real one further on
+        return "".join(kept) + text[done:] if kept else text
+
+    def json(self, text: str) -> str:
+        """A JSON object as in `dims` and `extra`, redacted, compact and with sorted keys."""
+        return exact_json.dump(self._value(exact_json.parse(text)))
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, exact_json.Number):
+            return self.pseudonym("card", value) if value.isdigit() and _is_card(value) else value
+        if isinstance(value, str):
+            return self._free_text(value)
+        if isinstance(value, dict):
+            return {self.text(name): self._member(name, member) for name, member in value.items()}
+        return [self._value(member) for member in value] if isinstance(value, list) else value
+
+    def _free_text(self, text: str) -> str:
+        """A text that is itself a JSON object or array is looked through as such."""
+        if text[:1] in ("{", "["):
+            try:
+                inner = exact_json.parse(text)
+            except exact_json.NotExact:
+                return self.text(text)
+            before = self.detections.total()
+            redacted = exact_json.dump(self._value(inner))
+            return redacted if self.detections.total() > before else text
+        return self.text(text)
+
+    def _member(self, name: str, member: Any) -> Any:
+        kind = SENSITIVE_FIELDS.get(_plain_name(name))
+        if kind is None or member is None or member == "":
+            return self._value(member)
+        return self.pseudonym(kind, member if isinstance(member, str) else exact_json.dump(member))
+
+    def record(self, record: bytes, header: list[str] | None = None) -> bytes:
+        """A rejected record's bytes with personal data replaced, every other byte as it was; it need not be valid anything.
+
+        `header` names the cells of a CSV record.
+        """
+        text = record.decode("utf-8", "surrogateescape")
+        if header and any(_plain_name(name) in SENSITIVE_FIELDS for name in header):
+            text = self._cells(text, header)
+        text = self.text(_SENSITIVE_IN_RAW.sub(self._raw_member, text))
+        return text.encode("utf-8", "surrogateescape")
+
+    def _cells(self, text: str, header: list[str]) -> str:
+        """The CSV record with its sensitive cells replaced; with a cell too many or too few, counted from both ends."""
+        cells = _raw_cells(text)
+        for place, name in enumerate(header):
+            kind = SENSITIVE_FIELDS.get(_plain_name(name))
+            for cell in {place, place + len(cells) - len(header)} if kind else ():
+                if 0 <= cell < len(cells) and (value := cells[cell].strip('"').replace('""', '"')):
+                    cells[cell] = self.pseudonym(kind, value)
+        return ",".join(cells)
+
+    def _raw_member(self, match: re.Match[str]) -> str:
+        kind = SENSITIVE_FIELDS.get(_plain_name(match["name"]))
+        value = match["text"] if match["number"] is None else match["number"]
+        if kind is None or not value:
+            return match.group()
+        start = match.start("text" if match["number"] is None else "number") - match.start()
+        head, tail = match.group()[:start], match.group()[start + len(value) :]
+        pseudonym = self.pseudonym(kind, _unescaped(value))
+        return f"{head}{pseudonym}{tail}" if match["number"] is None else f'{head}"{pseudonym}"{tail}'
+
+
+def _raw_cells(text: str) -> list[str]:
+    """The cells of a CSV record as they stand, quotes included; cut at every comma when it is no valid CSV."""
+    try:
+        cells = next(csv.reader(io.StringIO(text, newline=""), strict=True), [])
+    except csv.Error:
+        return text.split(",")
+    raw, place = [], 0
+    for cell in cells:
+        quoted = '"' + cell.replace('"', '""') + '"'
+        raw.append(quoted if text.startswith(quoted, place) else cell)
+        place += len(raw[-1]) + 1
+    return raw if ",".join(raw) == text else text.split(",")
+
+
+def _unescaped(value: str) -> str:
+    """The value of a raw JSON string, so that it gets the same pseudonym as in an accepted record."""
+    try:
+        parsed = exact_json.parse(f'"{value}"') if "\\" in value else value
+    except exact_json.NotExact:
+        return value
+    return parsed
+
+
+def redact_column(redactor: Redactor, column: pa.Array) -> pa.Array:
+    """A column of JSON objects, redacted; only the texts that may hold something go through Python."""
+    suspects = pc.fill_null(pc.match_substring_regex(column, SUSPECT), False)
+    if not pc.any(suspects).as_py():
+        return column
+    redacted = [redactor.json(text) for text in column.filter(suspects).to_pylist()]
+    return pc.replace_with_mask(column, suspects, pa.array(redacted, column.type))

@@ -1,0 +1,179 @@
+"""JSON lines: simple lines are taken apart in DuckDB at once, every other line by the exact parser."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from orchestration.landing import exact_json, fields, simple_json
+from orchestration.landing.engine import run
+from orchestration.landing.readers import source
+from orchestration.landing.readers.chunk import Chunk
+from orchestration.landing.simple_json import sql_text
+
+
+_BLANKS = (b"", b" ", b"\t", b"\r")
+
+
+class Lines(NamedTuple):
+    """Consecutive lines of a dump; `cut_length` is set for a single line of which only the beginning is kept."""
+
+    first_number: int
+    lines: list[bytes]
+    cut_length: int
+
+
+def pieces(path: Path, compression: str | None) -> Iterator[Lines]:
+    """The dump's lines, in pieces of about one block."""
+    next_line = 1
+    for lines, cut_length in source.lines(path, compression, fields.KEPT_RECORD_BYTES):
+        yield Lines(next_line, lines, cut_length)
+        next_line += len(lines)
+
+
+def parse(engine: duckdb.DuckDBPyConnection, piece: Lines) -> Chunk | None:
+    """The piece's records; row numbers are line numbers, blank lines are no records. Null when there is none."""
+    lines, numbers = _records(piece)
+    if not lines:
+        return None
+    if piece.cut_length:
+        return Chunk(_table([_too_long(numbers[0], lines[0], piece.cut_length)]))
+    bare = pa.table({"row_number": pa.array(numbers, pa.int64()), "record": pa.array(lines, pa.binary())})
+    bare = bare.append_column("line", _as_text(bare["record"].combine_chunks()))
+    taken = run(engine, _take_apart(), "lines", bare)
+    simple = taken["simple"]
+    fast = taken.drop_columns(["simple"]).filter(simple).cast(fields.CHUNK_SCHEMA)
+    if fast.num_rows == len(lines):
+        return Chunk(fast)
+    is_simple = simple.to_pylist()
+    odd = [_exactly(numbers[place], lines[place]) for place in range(len(lines)) if not is_simple[place]]
+    return Chunk(pa.concat_tables([fast, _table(odd)]).sort_by("row_number"))
+
+
+def _records(piece: Lines) -> tuple[list[bytes], list[int]]:
+    """The lines that are records, without carriage return, and their numbers; blank lines are none."""
+    lines, numbers = piece.lines, list(range(piece.first_number, piece.first_number + len(piece.lines)))
+    if any(line.endswith(b"\r") for line in lines):
+        lines = [line.removesuffix(b"\r") for line in lines]
+    if any(line[:1] in _BLANKS and not line.strip() for line in lines):
+        numbers = [number for number, line in zip(numbers, lines, strict=True) if line.strip()]
+        lines = [line for line in lines if line.strip()]
+    return lines, numbers
+
+
+def _as_text(records: pa.BinaryArray) -> pa.Array:
+    """The records as text; null where the bytes are not UTF-8, or too many to be parsed."""
+    if pc.max(pc.binary_length(records)).as_py() <= fields.RECORD_LIMIT_BYTES:
+        try:
+            return records.cast(pa.string())
+        except pa.ArrowInvalid:
+            pass
+    return pa.array([_decoded(record) for record in records.to_pylist()], pa.string())
+
+
+def _decoded(record: bytes) -> str | None:
+    if len(record) > fields.RECORD_LIMIT_BYTES:
+        return None
+    try:
+        return record.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+@cache
+def _take_apart() -> str:
+    """The query over `lines` (row_number, record, line) that takes simple lines apart and leaves the others to Python.
+
+    DuckDB reads a JSON number as a double, so the text of a number that may lose digits is cut out of the line itself:
+    sound when its key stands there only once. A line for which that fails counts as not simple.
+    """
+    shape = json.dumps(dict.fromkeys(fields.FIELDS, "VARCHAR"))
+    exact = ",\n            ".join(
+        f"case when regexp_matches(found.{name}, '[.eE]') or length(found.{name}) > 18 "
+        f"then regexp_extract_all(line, {sql_text(simple_json.token_of(name))}, 1) end as {name}_tokens"
+        for name in fields.EXACT_NUMBERS
+    )
+    sound = " and ".join(f"coalesce(len({name}_tokens) = 1, true)" for name in fields.EXACT_NUMBERS)
+    given = "(" + " + ".join(f"(found.{name} is not null)::integer" for name in fields.FIELDS) + ")"
+    mixed = " and ".join(
+        "coalesce(" + ", ".join(f"found.{name}" for name in names) + ") is not null"
+        for names in (fields.RENAMED_SINCE_V1.keys(), fields.RENAMED_SINCE_V1.values())
+    )
+    return f"""
+    with proven as (
+        select
+            *,
+            coalesce(
+                regexp_full_match(line, {sql_text(simple_json.SIMPLE_RECORD)})
+                and not regexp_matches(line, {sql_text(simple_json.inexact_number_in(fields.TEXT_FIELDS))}), false
+            ) as provable
+        from lines
+    ),
+    found as (
+        select
+            *,
+            case when provable then json_transform(line, {sql_text(shape)}) end as found,
+            case when provable then json_keys(line) end as names
+        from proven
+    ),
+    tokens as (select *, {exact} from found)
+    select
+        row_number, record,
+        null::varchar as unreadable, null::varchar as misshapen, null::bigint as too_long,
+        {", ".join(map(_column, fields.FIELDS))},
+        case when len(names) <> {given} or {mixed} then case when has_others(names) then others_of(regexp_replace(
+            regexp_replace(line, {sql_text(simple_json.DIMS)}, ''),
+            {sql_text(simple_json.BLANKS_OUTSIDE_TEXT)}, '\\1', 'g'
+        )) end end as others,
+        provable and list_unique(names) = len(names) and {sound} as simple
+    from tokens"""
+
+
+def _column(name: str) -> str:
+    """One field as the line holds it; dims with their digits."""
+    value = f"found.{name}"
+    if name == "dims":
+        as_it_stands = f"nullif(regexp_extract(line, {sql_text(simple_json.DIMS)}, 1), '')"
+        value = f"case when {value}[1] = '{{' then coalesce({as_it_stands}, {value}) else {value} end"
+    elif name in fields.EXACT_NUMBERS:
+        value = f"coalesce(trim({name}_tokens[1], '\"'), {value})"
+    return f"{value} as {name}"
+
+
+def _too_long(number: int, record: bytes, true_length: int) -> dict[str, Any]:
+    return {"row_number": number, "record": record, "too_long": true_length}
+
+
+def _exactly(number: int, record: bytes) -> dict[str, Any]:
+    """One record as a row of the chunk, read by the exact parser."""
+    row: dict[str, Any] = {"row_number": number, "record": record}
+    if len(record) > fields.RECORD_LIMIT_BYTES:
+        return _too_long(number, record, len(record))
+    try:
+        value = exact_json.parse(record.decode())
+    except UnicodeDecodeError as error:
+        return row | {"unreadable": f"not valid UTF-8 at byte {error.start + 1}"}
+    except exact_json.NotExact as error:
+        return row | {"unreadable": str(error)}
+    if not isinstance(value, dict):
+        return row | {"unreadable": "a JSON value, but not an object"}
+    if any(exact_json.holds_no_number(value[name]) for name in value if name not in fields.EXACT_NUMBERS):
+        return row | {"unreadable": "not valid JSON: NaN and infinities are no JSON numbers"}
+    for name in fields.FIELDS:
+        member = value.get(name)
+        row[name] = member if member is None or isinstance(member, str) else exact_json.dump(member)
+        if isinstance(member, dict | list) and name not in fields.JUDGED_BY_VALUE and name != "dims":
+            row["misshapen"] = name
+    others = [
+        {"name": name, "token": exact_json.dump(member)} for name, member in value.items() if name not in fields.COMMON
+    ]
+    return row | {"others": others}
+
+
+def _table(rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, fields.CHUNK_SCHEMA)

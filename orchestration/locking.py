@@ -1,0 +1,36 @@
+"""One writer at a time: the lock that every command which changes a home holds while it runs."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestration.errors import UsageWarehouseError
+from orchestration.settings import Settings
+
+
+@contextmanager
+def writing(settings: Settings, command: str, wait_seconds: float = 30.0) -> Iterator[None]:
+    """Hold the home's write lock; released by the kernel when the process ends, however it ends.
+
+    Raises UsageWarehouseError, naming the holder, when another process keeps it longer than `wait_seconds`.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with open(settings.home / ".lock", "a+", encoding="utf-8") as handle:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    handle.seek(0)
+                    raise UsageWarehouseError(f"another run is writing to {settings.home}: {handle.read()}") from None
+                time.sleep(0.2)
+        handle.seek(0)
+        handle.truncate()
+        json.dump({"pid": os.getpid(), "command": command}, handle)
+        handle.flush()
+        yield

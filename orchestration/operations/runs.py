@@ -1,0 +1,128 @@
+"""The two runs of the house as plain functions: the same steps that the Dagster jobs run, for the command line and for tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestration import closing, gates, landing, publishing, warehouse
+from orchestration.errors import GateBlocked
+from orchestration.gates import Decision, GateRun
+from orchestration.settings import Settings
+
+# Told what is being done, and how far it is.
+Progress = Callable[[str, int], None]
+
+# What reads the stored gate results, and what reads the receipts: all that a close changes.
+AFTER_GATES = ["stg_gates__results+"]
+AFTER_CLOSE = ["stg_finalized__receipts+"]
+
+
+@dataclass(frozen=True)
+class Nightly:
+    """What a nightly run did. `gate_runs` holds the last gates of each period that is over but not closed."""
+
+    landed: landing.LandingResult
+    build: warehouse.BuildResult
+    gate_runs: tuple[GateRun, ...]
+    published: tuple[Path, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "landed": self.landed.as_dict(),
+            "build": self.build.as_dict(),
+            "gates": [run.as_dict() for run in self.gate_runs],
+            "published": [str(path) for path in self.published],
+        }
+
+
+@dataclass(frozen=True)
+class MonthEnd:
+    """What a month-end run did. `already_final`: the period was closed before, nothing changed; then there is no gate run."""
+
+    billing_period: str
+    already_final: bool
+    receipt: Path
+    gate_run: GateRun | None
+    published: tuple[Path, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "billing_period": self.billing_period,
+            "already_final": self.already_final,
+            "receipt": str(self.receipt),
+            "gates": self.gate_run.as_dict() if self.gate_run else None,
+            "published": [str(path) for path in self.published],
+        }
+
+
+def land_inbox(settings: Settings, as_of: datetime | None, progress: Progress | None) -> landing.LandingResult:
+    """Land what lies in the home's inbox; an empty or absent inbox brings nothing."""
+    for part in ("events", "reference"):
+        (settings.inbox / part).mkdir(parents=True, exist_ok=True)
+    return landing.land(settings, None, as_of, progress)
+
+
+def nightly(settings: Settings, as_of: datetime | None = None, progress: Progress | None = None) -> Nightly:
+    """Land the inbox, bring the marts up to date, run the gates of periods that wait for their close, publish provisional figures.
+
+    A failing gate does not stop it: figures that are not final are published as provisional, with the gates' results beside them.
+    """
+    landed = land_inbox(settings, as_of, progress)
+    build = warehouse.build(settings, as_of, on_progress=progress)
+    runs = tuple(check(settings, period, as_of, progress) for period in periods_waiting(settings))
+    if runs:
+        warehouse.build(settings, as_of, select=AFTER_GATES)
+    return Nightly(landed, build, runs, publish(settings, progress))
+
+
+def month_end(
+    settings: Settings, billing_period: str, as_of: datetime | None = None, progress: Progress | None = None
+) -> MonthEnd:
+    """Build, gate, close and publish one period. Raises GateBlocked with every reason where it may not close; it then stays provisional.
+
+    A period that is final stays as it is: running month-end again changes nothing.
+    """
+    closing.check_period(billing_period)
+    warehouse.build(settings, as_of, on_progress=progress)
+    receipt = settings.finalized / f"period={billing_period}" / "receipt.json"
+    if receipt.exists():
+        return MonthEnd(billing_period, True, receipt, None, publish(settings, progress))
+    gate_run = check(settings, billing_period, as_of, progress)
+    warehouse.build(settings, as_of, select=AFTER_GATES)
+    decision = gates.may_close(settings, billing_period, as_of)
+    if not decision.allowed:
+        publish(settings, progress)
+        raise GateBlocked(why_not(billing_period, decision))
+    receipt = closing.finalize(settings, billing_period, as_of)
+    warehouse.build(settings, as_of, select=AFTER_CLOSE)
+    return MonthEnd(billing_period, False, receipt, gate_run, publish(settings, progress))
+
+
+def check(settings: Settings, billing_period: str, as_of: datetime | None, progress: Progress | None) -> GateRun:
+    """Run and store the gates of one period."""
+    if progress:
+        progress(f"gates of {billing_period}", 0)
+    return gates.run_gates(settings, billing_period, as_of)
+
+
+def publish(settings: Settings, progress: Progress | None) -> tuple[Path, ...]:
+    """Put the published files in place."""
+    if progress:
+        progress("publish", 0)
+    return tuple(publishing.publish(settings))
+
+
+def periods_waiting(settings: Settings) -> list[str]:
+    """Periods with usage that are over and not closed, earliest first."""
+    with warehouse.read(settings) as connection:
+        rows = connection.execute(
+            "select billing_period from billing.billing_periods where status = 'provisional' and has_usage order by 1"
+        ).fetchall()
+    return [period for (period,) in rows]
+
+
+def why_not(billing_period: str, decision: Decision) -> str:
+    """One line that says all that stands in the way of a close."""
+    return f"{billing_period} stays provisional: " + "; ".join(decision.reasons)

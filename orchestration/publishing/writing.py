@@ -1,0 +1,56 @@
+"""Write one database file from Parquet files: a program of its own, run by building.py in a fresh process.
+
+Why a process: DuckDB 1.5 writes the unused rest of its text segments to disk as it finds it in memory (measured: it
+differs from run to run, and may hold what the process read before; known upstream). A process that has read nothing but
+the audience's own rows has nothing else to leak. With its allocator told to zero memory (`CLEAN_MEMORY`) and without the
+randomly sampled FSST compressions, the same rows also give the same bytes, at twice the size for long texts.
+
+The plan comes as JSON on standard input: file, settings, and tables, each with schema, name, rows (a Parquet file),
+columns (name, type, comment) and comment.
+"""
+
+import json
+import sys
+
+import duckdb
+
+CLEAN_MEMORY = {"DUCKDB_JE_MALLOC_CONF": "zero:true"}
+SETTINGS = {
+    "threads": 1,
+    "TimeZone": "UTC",
+    "preserve_insertion_order": True,
+    "disabled_compression_methods": "fsst,dict_fsst",
+}
+
+
+def write(plan: dict) -> None:
+    """Make the plan's file, its tables in the plan's order and their rows in the files' order."""
+    with duckdb.connect(plan["file"], config=plan["settings"]) as connection:
+        for setting, value in SETTINGS.items():
+            connection.execute(f"set {setting} = {literal(value) if isinstance(value, str) else value}")
+        for table in plan["tables"]:
+            target = f"{name(table['schema'])}.{name(table['name'])}"
+            # Parquet lacks some types: whatever a column was carried as, it gets its own type back
+            shown = ", ".join(f"{name(column)}::{kind} as {name(column)}" for column, kind, _ in table["columns"])
+            connection.execute(f"create schema if not exists {name(table['schema'])}")
+            connection.execute(f"create table {target} as select {shown} from read_parquet({literal(table['rows'])})")
+            if table["comment"]:
+                connection.execute(f"comment on table {target} is {literal(table['comment'])}")
+            for column, _, comment in table["columns"]:
+                if comment:
+                    connection.execute(f"comment on column {target}.{name(column)} is {literal(comment)}")
+        connection.execute("checkpoint")
+
+
+def literal(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def name(identifier: str) -> str:
+    """A SQL identifier, quoted."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+if __name__ == "__main__":
+    write(json.load(sys.stdin))

@@ -1,0 +1,159 @@
+"""Runs `dbt build` in this process: one parse for many runs, environment in, results out, and no lock left behind."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestration.errors import UsageWarehouseError
+from orchestration.settings import DBT_PROJECT, Settings, now
+
+NEEDED_REFERENCES = ("metrics", "units", "skus", "accounts")
+
+# What a run of the warehouse builds and tests. Unit tests check the SQL, not the data: `make test` runs them.
+EVERYDAY = ("--exclude-resource-type", "unit_test")
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a build did: how many models and seeds were built, tests passed and tests warned, and how long it took (seconds)."""
+
+    models: int
+    tests: int
+    warnings: tuple[str, ...]
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def build(
+    settings: Settings,
+    as_of: datetime | None = None,
+    full_refresh: bool = False,
+    select: list[str] | None = None,
+    as_of_batch: int | None = None,
+    on_progress: Callable[[str, int], None] | None = None,
+) -> BuildResult:
+    """Bring the marts up to date with what has landed.
+
+    `as_of` stands for now; `select` takes dbt selectors (default: everything); `as_of_batch` builds the state that was known
+    by that batch, which is only right in a home of its own. Raises UsageWarehouseError with the first failure of dbt.
+    """
+    if not any((settings.lake / "batches").glob("batch=*.json")):
+        raise UsageWarehouseError(f"nothing has landed in {settings.home} yet: run `usage land` first")
+    missing = [
+        table for table in NEEDED_REFERENCES if not any((settings.lake / "reference" / table).glob("*/*.parquet"))
+    ]
+    if missing:
+        raise UsageWarehouseError(
+            f"needed reference tables have not landed: {', '.join(missing)}; land them with `usage land`"
+        )
+    arguments = ["build", *EVERYDAY]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    if select:
+        arguments += ["--select", *select]
+    with _environment(settings, as_of, as_of_batch):
+        outcome = _invoke(settings, arguments, on_progress)
+    return _summary(outcome)
+
+
+def manifest_path(settings: Settings) -> Path:
+    """Parses the project where needed and returns the path of its manifest.json, which Dagster's assets are made from."""
+    with _environment(settings, None, None):
+        _invoke(settings, ["parse"], None)
+    return _target(settings) / "manifest.json"
+
+
+def _target(settings: Settings) -> Path:
+    return settings.home / ".dbt" / "target"
+
+
+@contextmanager
+def _environment(settings: Settings, as_of: datetime | None, as_of_batch: int | None) -> Iterator[None]:
+    """What the project reads through env_var(): the home, the limits, and what stands for now and for all that is known."""
+    wanted = {
+        "USAGE_HOME": str(settings.home),
+        "USAGE_MEMORY_LIMIT": settings.memory_limit,
+        "USAGE_AS_OF": now(as_of).isoformat(),
+        "USAGE_AS_OF_BATCH": None if as_of_batch is None else str(as_of_batch),
+        "DO_NOT_TRACK": "1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    try:
+        _set(wanted)
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+_parsed: dict[str, Any] = {}
+
+
+def _manifest(target: str, logs: str) -> Any:
+    """The parsed project. It holds nothing of a home: paths are read when a model runs, so one parse serves every home."""
+    from dbt.cli.main import dbtRunner
+
+    if "manifest" in _parsed:
+        return _parsed["manifest"]
+    outcome = dbtRunner().invoke(["parse", *_places(target, logs)])
+    if not outcome.success:
+        raise UsageWarehouseError(f"the dbt project does not parse: {_one_line(outcome.exception)}")
+    return _parsed.setdefault("manifest", outcome.result)
+
+
+def _places(target: str, logs: str) -> list[str]:
+    return [
+        "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", target, "--log-path", logs,
+        "--quiet", "--log-level", "none", "--no-use-colors", "--no-version-check",
+    ]  # fmt: skip
+
+
+def _invoke(settings: Settings, arguments: list[str], on_progress: Callable[[str, int], None] | None) -> Any:
+    from dbt.cli.main import dbtRunner
+
+    target, logs = str(_target(settings)), str(settings.home / ".dbt" / "logs")
+    settings.home.mkdir(parents=True, exist_ok=True)
+    manifest = _manifest(target, logs)
+    finished = 0
+
+    def count(event: Any) -> None:
+        nonlocal finished
+        if on_progress and event.info.name == "NodeFinished":
+            finished += 1
+            on_progress(event.data.node_info.node_name, finished)
+
+    return dbtRunner(manifest=manifest, callbacks=[count]).invoke([*arguments, *_places(target, logs)])
+
+
+def _summary(outcome: Any) -> BuildResult:
+    if outcome.exception:
+        raise UsageWarehouseError(_one_line(outcome.exception))
+    results = outcome.result.results
+    broken = [result for result in results if str(result.status) in ("error", "fail")]
+    if broken:
+        raise UsageWarehouseError(
+            "; ".join(f"{result.node.name}: {_one_line(result.message)}" for result in broken[:5])
+        )
+    return BuildResult(
+        models=sum(result.node.resource_type in ("model", "seed") for result in results),
+        tests=sum(result.node.resource_type == "test" for result in results),
+        warnings=tuple(result.node.name for result in results if str(result.status) == "warn"),
+        seconds=round(outcome.result.elapsed_time, 1),
+    )
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())[:600]

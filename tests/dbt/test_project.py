@@ -1,0 +1,111 @@
+"""The dbt project as an analyst uses it: plain dbt in dbt_project/, its unit tests, its docs, and data tests that fail when they must."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration import landing, warehouse
+from orchestration.settings import DBT_PROJECT, PROJECT_ROOT, Settings
+from tests.end_to_end.histories import Options, make_history
+
+DBT = PROJECT_ROOT / ".venv" / "bin" / "dbt"
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home with one small landing, built."""
+    folder = tmp_path_factory.mktemp("dbt")
+    settings = Settings(folder / "home", "2GB", 2)
+    (first,) = make_history(7, Options(events=200, landings=1)).write(folder / "dumps")
+    landing.land(settings, [Path(first.paths)], first.landed_at)
+    warehouse.build(settings, first.landed_at)
+    return settings
+
+
+def dbt(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Plain dbt in the project folder, with its own target folder."""
+    folder = settings.home.parent
+    environment = {
+        **os.environ,
+        "USAGE_HOME": str(settings.home),
+        "DBT_TARGET_PATH": str(folder / "target"),
+        "DBT_LOG_PATH": str(folder / "logs"),
+    }
+    return subprocess.run(
+        [shutil.which("dbt") or str(DBT), "--no-use-colors", *arguments],
+        cwd=DBT_PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_plain_dbt_build_with_unit_tests_show_and_docs(built: Settings) -> None:
+    build = dbt(built, "build")
+    assert build.returncode == 0, build.stdout[-3000:]
+    assert "8 unit tests" in build.stdout
+    show = dbt(built, "show", "--select", "invoices", "--output", "json")
+    assert show.returncode == 0 and "currency_code" in show.stdout, show.stdout
+    docs = dbt(built, "docs", "generate")
+    assert docs.returncode == 0, docs.stdout[-3000:]
+
+
+def test_every_public_column_has_a_description_and_a_type(built: Settings) -> None:
+    with warehouse.read(built) as connection:
+        bare = connection.execute(
+            "select schema_name || '.' || table_name || '.' || column_name from duckdb_columns() "
+            "where schema_name in ('usage', 'billing', 'finance', 'operations') and coalesce(comment, '') = '' order by 1"
+        ).fetchall()
+    assert bare == []
+
+
+# What each data test must find: the damage, then the test that names it.
+DAMAGES = [
+    (
+        "update operations.event_conservation set attributed = attributed - 1, difference = 1",
+        "every_record_is_accounted_for",
+    ),
+    ("delete from usage.usage_daily where rowid = 0", "no_posting_without_usage"),
+    ("update usage.usage_daily set quantity = quantity + 0.000000001 where rowid = 0", "no_usage_without_posting"),
+    (
+        "delete from billing.invoice_lines where rowid = 0; delete from billing.unpriced_usage",
+        "no_usage_without_a_line",
+    ),
+    ("update billing.invoice_lines set quantity = quantity + 1 where quantity <> 0", "no_line_without_usage"),
+    (
+        "insert into billing.invoices select * from billing.invoices limit 1",
+        "unique_grain_invoices_billing_period__account_id__currency_code",
+    ),
+    ("create table finance.drifted as select 0.1::double as amount", "money_and_quantities_are_never_floats"),
+    (
+        "update billing.invoice_lines set amount = amount + 1 where rowid = 0; create or replace view staging.stg_finalized__receipts as "
+        "select billing_period, 1::bigint as cutoff_batch_id from billing.invoice_lines",
+        "final_lines_are_the_frozen_ones",
+    ),
+]
+
+
+@pytest.mark.parametrize(("damage", "test"), DAMAGES, ids=[test for _, test in DAMAGES])
+def test_each_data_test_fails_on_the_damage_it_is_for(built: Settings, tmp_path: Path, damage: str, test: str) -> None:
+    home = Settings(tmp_path / "home", built.memory_limit, built.threads)
+    shutil.copytree(built.home, home.home)
+    assert failures(home, test) == []
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute(damage)
+    assert failures(home, test) == [test]
+
+
+def failures(settings: Settings, test: str) -> list[str]:
+    """The data tests that fail when only `test` runs."""
+    from orchestration.errors import UsageWarehouseError
+
+    try:
+        warehouse.build(settings, select=[f"{test},resource_type:test"])
+    except UsageWarehouseError as error:
+        return [str(error).split(":")[0]]
+    return []

@@ -1,0 +1,114 @@
+"""What a quantity costs at one price: the seven pricing models (rules 12 and 13), tier by tier, in exact decimals."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from tests.oracle.currencies import minor_unit
+from tests.oracle.exact import round_half_away, round_up
+
+ZERO = Decimal(0)
+PRECISE_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class TierCharge:
+    """What one tier charges: `quantity` × `unit_price` (or the tier's percentage) + `flat_fee` = `amount`."""
+
+    tier_number: int
+    quantity: Decimal
+    unit_price: Decimal | None
+    flat_fee: Decimal
+    amount: Decimal
+
+
+def can_rate(price: dict, tiers: list[dict]) -> bool:
+    """Whether the price is complete: it has a tier, and a package has a size. An incomplete price prices nothing."""
+    return bool(tiers) and (price["model"] != "package" or (price["package_size"] or ZERO) > 0)
+
+
+def rate(price: dict, tiers: list[dict], quantity: Decimal) -> list[TierCharge]:
+    """The charges of `quantity` (the period's, before free units) at this price. `tiers` are in order."""
+    free_units = price["free_units"] or ZERO
+    return MODELS[price["model"]](price, tiers, max(ZERO, quantity - free_units))
+
+
+def precise_amount(charges: list[TierCharge]) -> Decimal:
+    """The line's amount with 12 digits: the sum of its tiers' amounts."""
+    return sum((charge.amount for charge in charges), ZERO)
+
+
+def billed_amount(precise: Decimal, currency_code: str) -> Decimal:
+    """The line's amount as billed: rounded once, half away from zero, at the currency's minor unit."""
+    return round_half_away(precise, minor_unit(currency_code))
+
+
+# --- the models: (price, tiers, quantity after free units) → charges --------------------------------------------------
+
+
+def _per_unit(price, tiers, quantity):
+    return [_charge(tiers[0], quantity, "unit_price", flat_fee=ZERO)]
+
+
+def _flat(price, tiers, quantity):
+    return [_charge(tiers[0], ZERO, None)]
+
+
+def _graduated(price, tiers, quantity):
+    return [_charge(tier, piece, "unit_price") for tier, piece in slices(tiers, quantity)]
+
+
+def _graduated_percentage(price, tiers, quantity):
+    return [_charge(tier, piece, "rate_percent") for tier, piece in slices(tiers, quantity)]
+
+
+def _volume(price, tiers, quantity):
+    within = [tier for tier in tiers if tier["up_to"] is None or quantity <= tier["up_to"]]
+    return [_charge((within or tiers[-1:])[0], quantity, "unit_price")]
+
+
+def _package(price, tiers, quantity):
+    packages = Decimal(round_up(Fraction(quantity) / Fraction(price["package_size"])))
+    return [_charge(tiers[0], packages, "unit_price", flat_fee=ZERO)]
+
+
+def _percentage(price, tiers, quantity):
+    return [_charge(tiers[0], quantity, "rate_percent")]
+
+
+MODELS = {
+    "per_unit": _per_unit,
+    "flat": _flat,
+    "graduated": _graduated,
+    "volume": _volume,
+    "package": _package,
+    "percentage": _percentage,
+    "graduated_percentage": _graduated_percentage,
+}
+
+
+def slices(tiers: list[dict], quantity: Decimal) -> list[tuple[dict, Decimal]]:
+    """Each tier that the quantity enters, with its slice: lower edge exclusive, `up_to` inclusive.
+
+    The first tier is always entered, even at zero. What lies beyond a finite last tier stays in the last tier.
+    """
+    entered, lower = [], ZERO
+    for tier in tiers:
+        if tier is not tiers[0] and quantity <= lower:
+            break
+        is_last = tier is tiers[-1] or tier["up_to"] is None
+        upper = quantity if is_last else min(quantity, tier["up_to"])
+        entered.append((tier, upper - lower))
+        lower = upper if is_last else tier["up_to"]
+    return entered
+
+
+def _charge(tier: dict, quantity: Decimal, price_column: str | None, flat_fee: Decimal | None = None) -> TierCharge:
+    unit_price = tier["unit_price"] if price_column == "unit_price" else None
+    fee = (tier["flat_fee"] or ZERO) if flat_fee is None else flat_fee
+    worth = ZERO
+    if price_column == "unit_price":
+        worth = quantity * (tier["unit_price"] or ZERO)
+    elif price_column == "rate_percent":
+        worth = quantity * (tier["rate_percent"] or ZERO) / 100
+    return TierCharge(tier["tier_number"], quantity, unit_price, fee, round_half_away(worth + fee, PRECISE_DIGITS))
