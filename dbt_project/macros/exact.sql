@@ -18,6 +18,35 @@
     (sign({{ numerator }}) * ((2 * abs({{ numerator }}) + ({{ denominator }})) // (2 * ({{ denominator }}))))::hugeint
 {%- endmacro %}
 
+{#
+    base² × numerator / denominator for a base ≥ 0 (DECIMAL(38,9)) and whole numbers, as DECIMAL(38,9), rounded once, half up. The square of nine
+    digits behind the point would need 18: the base is split at the point, divided in steps of nine digits, and only the last division rounds.
+#}
+{% macro square_times_fraction(base, numerator, denominator) -%}
+    {%- set whole = 'trunc(' ~ base ~ ')::hugeint' -%}
+    {%- set ninths = '((' ~ base ~ ' - trunc(' ~ base ~ ')) * 1000000000)::hugeint' -%}
+    {%- set square = '(' ~ numerator ~ ' * ' ~ whole ~ ' * ' ~ whole ~ ')' -%}
+    {%- set rest = '(' ~ square ~ ' % ' ~ denominator ~ ' * 1000000000)' -%}
+    {%- set mixed = '(' ~ numerator ~ ' * (2 * ' ~ whole ~ ' * 1000000000 + ' ~ ninths ~ '))' -%}
+    {%- set mixed_whole = '(' ~ mixed ~ ' // ' ~ denominator ~ ' * ' ~ ninths ~ ')' -%}
+    {{ from_ninths(
+        '(' ~ square ~ ' // ' ~ denominator ~ ' * 1000000000 + ' ~ rest ~ ' // ' ~ denominator ~ ' + ' ~ mixed_whole ~ ' // 1000000000 + '
+        ~ divide_rounded(
+            '(' ~ rest ~ ' % ' ~ denominator ~ ' * 1000000000 + ' ~ mixed_whole ~ ' % 1000000000 * ' ~ denominator ~ ' + ' ~ mixed ~ ' % ' ~ denominator ~ ' * ' ~ ninths ~ ')',
+            '(' ~ denominator ~ ' * 1000000000)'
+        ) ~ ')'
+    ) }}
+{%- endmacro %}
+
+{# Whether square_times_fraction stays inside the 38 digits; estimated in floating point. #}
+{% macro square_times_fraction_fits(base, numerator, denominator) -%}
+    (
+        ({{ numerator }})::double * greatest(power({{ base }}::double, 2), {{ base }}::double * 2e9, 1e9) < 8e37
+        and ({{ numerator }})::double / ({{ denominator }})::double * greatest({{ base }}::double, 1) * greatest({{ base }}::double * 1e9, 2e18) < 8e37
+        and ({{ denominator }})::double < 2e28
+    )
+{%- endmacro %}
+
 {# numerator / denominator (> 0), whole numbers, rounded up: whole packages. `//` cuts towards zero, which is up for what is negative. #}
 {% macro divide_rounded_up(numerator, denominator) -%}
     (({{ numerator }} + if({{ numerator }} > 0, {{ denominator }} - 1, 0)) // {{ denominator }})
@@ -34,14 +63,16 @@
 {%- endmacro %}
 
 {#
-    quantity (DECIMAL(38,9)) × price (DECIMAL(38,12)) as DECIMAL(38,12): the whole part is exact, the part behind the point is
-    rounded once at the 12th digit. 10¹⁸ units at 10⁻¹² and 10⁹ units at 10⁶ are both exact.
+    quantity (DECIMAL(38,9)) × price (DECIMAL(38,12)) / per (a whole number: 1, or 100 for a percentage) as DECIMAL(38,12), rounded once at the
+    12th digit. The whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units at 10⁶ are both exact.
 #}
-{% macro quantity_times_price(quantity, price) -%}
+{% macro quantity_times_price(quantity, price, per=1) -%}
     {%- set price_twelfths = to_twelfths(price) -%}
-    {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * 1000000000)::hugeint' -%}
+    {%- set whole = '(trunc(' ~ quantity ~ ')::hugeint * ' ~ price_twelfths ~ ')' -%}
+    {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * 1000000000)::hugeint * ' ~ price_twelfths -%}
     {{ from_twelfths(
-        '(trunc(' ~ quantity ~ ')::hugeint * ' ~ price_twelfths ~ ' + ' ~ divide_rounded(fraction ~ ' * ' ~ price_twelfths, '1000000000::hugeint') ~ ')'
+        '(' ~ whole ~ ' // ' ~ per ~ ' + '
+        ~ divide_rounded('(' ~ whole ~ ' % ' ~ per ~ ' * 1000000000 + ' ~ fraction ~ ')', '(1000000000::hugeint * ' ~ per ~ ')') ~ ')'
     ) }}
 {%- endmacro %}
 

@@ -1,7 +1,8 @@
 """Landing: dumps → validated, redacted, immutable Parquet in the lake, and new versions of the reference tables.
 
-The door: `land` takes what is new as one batch, `recover` removes what a killed landing left, `manifests` lists the batches. The way of
-a dump: find → reader (one per format, text as it stands) → canonical → validate.sql (the rules, stated once) → pii → lake → commit.
+The door: `land` takes what is new as one batch, `recover` removes what a killed landing left, `manifests` lists the
+batches. The way of a dump: find → reader (one per format, text as it stands) → canonical → validate.sql (the rules,
+stated once) → pii → lake → commit.
 """
 
 from orchestration.landing.batches import manifests, recover

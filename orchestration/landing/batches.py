@@ -1,7 +1,8 @@
 """Batches in the lake: what is there, the leftovers of a killed landing, and the commit of a new batch.
 
-A batch is there when its manifest is. Everything is written under the home's scratch folder first, then moved into the lake, and the
-manifest comes last. A landing killed before that leaves folders that no manifest names; the next landing removes them.
+A batch is there when its manifest is. Everything is written under the home's scratch folder first, then moved into
+the lake, and the manifest comes last. A landing killed before that leaves folders that no manifest names; the next
+landing removes them.
 """
 
 import hashlib
@@ -33,8 +34,8 @@ def manifests(settings: Settings) -> list[dict[str, Any]]:
 def recover(settings: Settings) -> list[str]:
     """Removes what a killed landing left behind; the lake paths removed.
 
-    Only the folders of the one batch, or reference version, that would have come next can be such leftovers. Any other without a
-    manifest means that a manifest is lost: that raises UsageWarehouseError, and nothing is removed.
+    Only the folders of the one batch, or reference version, that would have come next can be such leftovers. Any
+    other without a manifest means that a manifest is lost: that raises UsageWarehouseError, and nothing is removed.
     """
     known = manifests(settings)
     leftovers = [*_loose_event_folders(settings, known), *_loose_versions(settings, known)]

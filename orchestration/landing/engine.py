@@ -16,8 +16,8 @@ from orchestration.settings import Settings
 def open_engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private connection within the settings' memory; nothing of it touches the disk unless memory runs out.
 
-    Its queries run in the calling thread alone, which keeps rows in their order: work is shared out by pieces of a dump, each
-    worker with a cursor of its own.
+    Its queries run in the calling thread alone, which keeps rows in their order: work is shared out by pieces of a
+    dump, each worker with a cursor of its own.
     """
     options = {
         "memory_limit": settings.memory_limit,

@@ -17,7 +17,7 @@ from orchestration.landing.canonical import canonical
 from orchestration.landing.engine import run, sql_file
 from orchestration.landing.find import Dump
 from orchestration.landing.lake import EVENTS, REJECTED, PartWriter
-from orchestration.landing.pii import Redactor, redact_column
+from orchestration.landing.pii import Redactor, redact_records, redact_texts
 from orchestration.landing.readers import READERS, Unreadable
 from orchestration.landing.readers.chunk import Chunk
 
@@ -90,7 +90,7 @@ class Workshop:
         return tally
 
     def _processed(self, dump: Dump, file_order: int) -> Iterator[Processed]:
-        """The dump's pieces in their order, worked on side by side; only as many at a time as there are workers, plus one."""
+        """The dump's pieces in their order, worked on side by side: at a time one more than there are workers."""
         waiting: deque[Future[Processed]] = deque()
         with ThreadPoolExecutor(self.workers) as pool:
             for piece in READERS[dump.format].pieces(dump.path, dump.compression):
@@ -120,7 +120,7 @@ class Workshop:
 def _accepted(rows: pa.Table, redactor: Redactor) -> pa.Table:
     for name in ("dims", "extra"):
         if rows[name].null_count < rows.num_rows:
-            column = redact_column(redactor, _array(rows[name]))
+            column = redact_texts(redactor.json, _array(rows[name]))
             rows = rows.set_column(rows.schema.get_field_index(name), name, column)
     return rows.select(EVENTS.names).cast(EVENTS)
 
@@ -134,12 +134,11 @@ def _rejected(rows: pa.Table, redactor: Redactor, chunk: Chunk) -> pa.Table:
         records = chunk.records(places)
     else:
         records = rows["record"].to_pylist()
-    masked = [redactor.record(record, chunk.header) for record in records]
-    columns = {"record": pa.array(masked, pa.binary())}
+    columns = {"record": pa.array(redact_records(redactor, records, chunk.header), pa.binary())}
     silent = Redactor(redactor.key)  # the same values again: not counted twice
     for name in ("detail", "producer", "event_id", "metric"):
-        texts = [None if text is None else silent.text(text[:SHOWN]) for text in rows[name].to_pylist()]
-        columns[name] = pa.array(texts, pa.string())
+        shown = pc.utf8_slice_codeunits(_array(rows[name]), 0, SHOWN)
+        columns[name] = redact_texts(silent.text, shown)
     return pa.table({name: columns.get(name, rows[name]) for name in REJECTED.names}).cast(REJECTED)
 
 

@@ -1,7 +1,7 @@
 """JSON read and written without loss: numbers keep the digits they have in the dump, doubled keys are an error.
 
-The authority on what a valid record is. The vectorised readers take only the lines that are provably simple; every other
-line comes here.
+The authority on what a valid record is. The vectorised readers take only the lines that are provably simple; every
+other line comes here.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Number(str):
-    """A JSON number as its text in the dump; NaN and the infinities too, which only quantity may hold (and is refused for)."""
+    """A JSON number as its text in the dump; NaN and the infinities too, to be refused where they stand."""
 
     __slots__ = ()
 

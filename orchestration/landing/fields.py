@@ -27,22 +27,25 @@ COMMON = (
 VERSIONED = (*RENAMED_SINCE_V1.keys(), *RENAMED_SINCE_V1.values())
 FIELDS = (*COMMON, *VERSIONED)
 
-# Fields whose value may be any JSON number; their exact text is taken from the dump, never a binary floating point value.
+# Fields whose value may be any JSON number; their exact text is taken from the dump, never a binary floating point
+# value.
 EXACT_NUMBERS = ("quantity", "value", "sampling_rate")
 
 # Fields that hold text: a JSON number there is taken as its text.
 TEXT_FIELDS = tuple(name for name in FIELDS if name not in (*EXACT_NUMBERS, "dims"))
 
-# Fields with a reason of their own for a value of the wrong shape; elsewhere an object or array makes the record malformed.
+# Fields with a reason of their own for a value of the wrong shape; elsewhere an object or array makes the record
+# malformed.
 JUDGED_BY_VALUE = (*EXACT_NUMBERS, "schema_version", "event_ts", "timestamp", "ingested_ts")
 
 RECORD_LIMIT_BYTES = 1 << 20  # a longer record is not parsed: oversized_field
-KEPT_RECORD_BYTES = 16 << 20  # of a still longer one only this much is kept, and its detail says so
+KEPT_RECORD_BYTES = 4 << 20  # of a still longer one only this much is kept, and its detail says so
 
 # What a reader hands on, one row per record: the values as the dump holds them, as text.
-# unreadable: why the record as a whole cannot be read (its other columns are null), misshapen: which field has the wrong shape,
-# too_long: the true length in bytes of a record over the limit, others: all fields outside COMMON that are not the
-# natural ones of the record's version, as name and JSON token (a reader may hand over more of VERSIONED than needed).
+# unreadable: why the record as a whole cannot be read (its other columns are null), misshapen: which field has the
+# wrong shape, too_long: the true length in bytes of a record over the limit, others: all fields outside COMMON that
+# are not the natural ones of the record's version, as name and JSON token (a reader may hand over more of VERSIONED
+# than needed).
 CHUNK_SCHEMA = pa.schema(
     [
         ("row_number", pa.int64()),

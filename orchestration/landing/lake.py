@@ -67,7 +67,8 @@ def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 class PartWriter:
     """Writes the rows of a batch's dumps into part files in one folder; a dump that breaks off leaves nothing.
 
-    Small dumps share a part; their rows are held until the dump is whole. A dump beyond HELD_BYTES gets parts of its own.
+    Small dumps share a part; their rows are held until the dump is whole. A dump beyond HELD_BYTES gets parts of its
+    own.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:

@@ -32,9 +32,9 @@ def land(
 ) -> LandingResult:
     """Lands every new dump and reference file under `paths` (default: the home's inbox) as one batch.
 
-    Idempotent by content, atomic, safe to kill: an earlier landing's leftovers are removed first. `on_progress` hears a file's
-    name and its records so far. Raises UsageWarehouseError for a path that does not exist and for a damaged lake; an unreadable dump
-    or a broken reference file stands in the result and stops nothing else.
+    Idempotent by content, atomic, safe to kill: an earlier landing's leftovers are removed first. `on_progress` hears
+    a file's name and its records so far. Raises UsageWarehouseError for a path that does not exist and for a damaged
+    lake; an unreadable dump or a broken reference file stands in the result and stops nothing else.
     """
     batches.recover(settings)
     known = batches.manifests(settings)

@@ -92,6 +92,8 @@ create macro instant_of(dumped) as
 -- A number without exponent, as text, as DECIMAL(38,9): null unless it is exactly one. Zeros at either end do not count.
 create macro exact_decimal(dumped) as
     case
+        -- nearly all: 64 bits hold it, which takes a tenth of the time
+        when regexp_full_match(dumped, '-?[0-9]{1,9}(\.[0-9]{1,9})?') then dumped::decimal(18, 9)::decimal(38, 9)
         when regexp_full_match(dumped, '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)')
             and regexp_full_match(dumped, '[+-]?0*[0-9]{0,29}(\.[0-9]{0,9}0*)?')
             then try_cast(regexp_replace(regexp_replace(dumped, '^([+-]?)0+([0-9])', '\1\2'), '(\.[0-9]{9})0+$', '\1') as decimal(38, 9))

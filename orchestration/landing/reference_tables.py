@@ -24,8 +24,8 @@ ARROW_TYPES = {
 class Column:
     """One column. A column that is not required may be absent or empty and then holds `default`.
 
-    `one_of` lists its values, or names a list: `currency` (ISO 4217), `time_zone` (IANA), `period` (YYYY-MM). `above`, `least`: an
-    exclusive and an inclusive lower bound.
+    `one_of` lists its values, or names a list: `currency` (ISO 4217), `time_zone` (IANA), `period` (YYYY-MM).
+    `above`, `least`: an exclusive and an inclusive lower bound.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One reference table. `keys` are unique each; `validity` names the columns within which validities may not overlap."""
+    """One reference table. `keys` are unique each; within the columns of `validity`, validities may not overlap."""
 
     columns: tuple[Column, ...]
     keys: tuple[tuple[str, ...], ...] = ()

@@ -248,7 +248,7 @@ def _spans(table: Table, rows: list[Row]) -> Iterable[str]:
 
 
 def _overlaps(table: Table, rows: list[Row]) -> Iterable[str]:
-    """Half-open validities of the same thing that share an instant; each row is compared with the one reaching furthest so far."""
+    """Half-open validities of one thing that overlap; a row is compared with the one reaching furthest so far."""
     if not table.validity:
         return
     groups: dict[tuple[Any, ...], list[tuple[Any, Any, int, Row]]] = defaultdict(list)

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class FileResult:
-    """One event dump of a batch, as it stands in the manifest; status `rejected` with a reason when it is unreadable."""
+    """One event dump of a batch, as in the manifest; status `rejected` with a reason when it is unreadable."""
 
     file_order: int
     file_name: str
@@ -25,7 +25,7 @@ class FileResult:
 
 @dataclass(frozen=True)
 class ReferenceResult:
-    """One reference file: a new version (`landed`), or `refused` as a whole with every fault; version null when refused."""
+    """One reference file: a new version (`landed`), or `refused` whole with every fault and version null."""
 
     table: str
     version: int | None
@@ -38,7 +38,7 @@ class ReferenceResult:
 
 @dataclass(frozen=True)
 class Known:
-    """A file whose content has landed before, or twice in this landing; `note` says when that content is not in force any more."""
+    """A file whose content has landed before; `note` says when that content is not in force any more."""
 
     file_name: str
     sha256: str
@@ -58,8 +58,8 @@ class Ignored:
 class LandingResult:
     """What one landing did; `batch_id` is null when nothing was new.
 
-    `records`, `accepted` and `rejected` count event records of the batch; `reject_reasons` counts records per reason, one record
-    under each of its reasons; `pii_detections` counts replaced values per kind.
+    `records`, `accepted` and `rejected` count event records of the batch; `reject_reasons` counts records per reason,
+    one record under each of its reasons; `pii_detections` counts replaced values per kind.
     """
 
     batch_id: int | None

@@ -89,15 +89,30 @@ def month_end(
     receipt = settings.finalized / f"period={billing_period}" / "receipt.json"
     if receipt.exists():
         return MonthEnd(billing_period, True, receipt, None, publish(settings, progress))
+    gate_run, decision = gate(settings, billing_period, as_of, progress)
+    if not decision.allowed:
+        raise GateBlocked(why_not(billing_period, decision))
+    receipt = close(settings, billing_period, as_of)
+    return MonthEnd(billing_period, False, receipt, gate_run, publish(settings, progress))
+
+
+def gate(
+    settings: Settings, billing_period: str, as_of: datetime | None, progress: Progress | None
+) -> tuple[GateRun, Decision]:
+    """Run the gates of one period and ask whether it may close. Where it may not, its provisional figures are published with the gates' results."""
     gate_run = check(settings, billing_period, as_of, progress)
     warehouse.build(settings, as_of, select=AFTER_GATES)
     decision = gates.may_close(settings, billing_period, as_of)
     if not decision.allowed:
         publish(settings, progress)
-        raise GateBlocked(why_not(billing_period, decision))
+    return gate_run, decision
+
+
+def close(settings: Settings, billing_period: str, as_of: datetime | None) -> Path:
+    """Close one period and bring the marts up to date with its receipt, which is returned. Asks the stored gates itself: raises GateBlocked."""
     receipt = closing.finalize(settings, billing_period, as_of)
     warehouse.build(settings, as_of, select=AFTER_CLOSE)
-    return MonthEnd(billing_period, False, receipt, gate_run, publish(settings, progress))
+    return receipt
 
 
 def check(settings: Settings, billing_period: str, as_of: datetime | None, progress: Progress | None) -> GateRun:

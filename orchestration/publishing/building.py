@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -42,9 +43,8 @@ def publish(settings: Settings) -> list[Path]:
 
 
 def _publish(settings: Settings, audience: str, relations: tuple[Relation, ...]) -> Path:
-    work = settings.scratch / "publish" / audience
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    # a name of its own: the writer of a killed run may still be at work in the folder that it was given
+    work = Path(tempfile.mkdtemp(prefix=f"{audience}-", dir=_empty(settings.scratch / "publish")))
     # the base name is DuckDB's name of the catalog: it must not change when the file is put in place
     fresh = work / f"{audience}.duckdb"
     target = settings.published / fresh.name
@@ -54,6 +54,12 @@ def _publish(settings: Settings, audience: str, relations: tuple[Relation, ...])
         put_in_place(fresh, target)
     shutil.rmtree(work)
     return target
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _extract(settings: Settings, audience: str, relations: tuple[Relation, ...], folder: Path) -> list[dict]:

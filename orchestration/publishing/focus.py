@@ -56,7 +56,10 @@ lines as (
             as charge_category,
         if(charge.charge_category = 'Usage' and pricing_model = 'flat', 'Recurring', charge.charge_frequency)
             as charge_frequency,
-        if(unit_prices.tier_quantity = line.quantity, unit_prices.unit_price, null) as unit_price,
+        case
+            when pricing_model in ('per_unit', 'graduated', 'volume') and unit_prices.tier_quantity = line.quantity
+                then unit_prices.unit_price
+        end as unit_price,
         strptime(line.billing_period || '-01', '%Y-%m-%d') as period_start,
         strptime(coalesce(line.origin_period, line.billing_period) || '-01', '%Y-%m-%d') as charge_start
     from {lines} as line

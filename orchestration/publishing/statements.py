@@ -225,10 +225,10 @@ def _line(pdf: Any, statement: Statement, line: dict) -> None:
 def _tier(tier: dict) -> str:
     """A tier as the sum that it is."""
     parts = [f"tier {tier['tier_number']}: {quantity(tier['tier_quantity'])}"]
-    if tier["unit_price"] is not None:
-        parts.append(f"× {quantity(tier['unit_price'])}")
-    if tier.get("rate_percent") is not None:
+    if tier.get("rate_percent"):
         parts.append(f"× {quantity(tier['rate_percent'])} %")
+    elif tier["unit_price"] is not None:
+        parts.append(f"× {quantity(tier['unit_price'])}")
     if tier["flat_fee"]:
         parts.append(f"+ {quantity(tier['flat_fee'])} fee")
     return " ".join([*parts, f"= {quantity(tier['tier_amount'])}"])

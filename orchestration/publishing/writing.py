@@ -1,9 +1,9 @@
 """Write one database file from Parquet files: a program of its own, run by building.py in a fresh process.
 
-Why a process: DuckDB 1.5 writes the unused rest of its text segments to disk as it finds it in memory (measured: it
-differs from run to run, and may hold what the process read before; known upstream). A process that has read nothing but
-the audience's own rows has nothing else to leak. With its allocator told to zero memory (`CLEAN_MEMORY`) and without the
-randomly sampled FSST compressions, the same rows also give the same bytes, at twice the size for long texts.
+Why a process: DuckDB 1.5 writes the unused rest of its text segments to disk as it finds it in memory (known upstream,
+measured: the bytes differ from run to run), so a file may hold what the process read before. A process that has read
+nothing but the audience's own rows has nothing else to leak. With its allocator told to zero memory, and without the
+FSST compressions, which sample at random, the same rows also give the same bytes; long texts may take twice the room.
 
 The plan comes as JSON on standard input: file, settings, and tables, each with schema, name, rows (a Parquet file),
 columns (name, type, comment) and comment.

@@ -100,13 +100,41 @@ resolved as (
     {%- endfor %}
 ),
 
--- estimates in floating point, only to keep the exact arithmetic below inside its 38 digits
+-- estimates in floating point, here and below, only keep the exact arithmetic inside its 38 digits
 sized as (
     select
         *,
-        abs(counted_quantity::double) * 1e9 * numerator::double * sampled_of::double as numerator_size,
-        power(counted_quantity::double * numerator::double / denominator::double, 2) * sampled_of::double * (sampled_of - sampled)::double as variance_size
+        abs(counted_quantity::double) * numerator::double * 1e9 * sampled_of::double < 8e37
+        and abs(counted_quantity::double) * numerator::double * sampled_of::double < 1e28 * denominator::double * sampled::double as is_in_range,
+        is_in_range and sampled < sampled_of as is_estimate,
+        -- what of the conversion nine digits do not hold must stand in the fraction below
+        is_estimate and ({{ to_ninths('counted_quantity') }} * numerator) % denominator <> 0
+        and power(numerator::double * sampled_of::double, 2) < 8e37 and power(denominator::double * sampled::double, 2) < 8e37 as is_inexact
     from resolved
+),
+
+-- the variance that sampling brings, q²(1−p)/p², as base² × spread / spread_of
+fractions as (
+    select
+        *,
+        if(is_estimate, (sampled_of - sampled) * sampled_of, 0) * if(is_inexact, numerator * numerator, 1) as whole_spread,
+        sampled * sampled * if(is_inexact, denominator * denominator, 1) as whole_spread_of,
+        gcd(whole_spread, whole_spread_of) as divisor,
+        is_inexact and {{ square_times_fraction_fits('abs(counted_quantity)', 'whole_spread // divisor', 'whole_spread_of // divisor') }} as is_base_recorded
+    from sized
+),
+
+spread as (
+    select
+        *,
+        case
+            when not is_estimate then 0
+            when is_base_recorded then abs(counted_quantity)
+            else abs({{ from_ninths(divide_rounded(to_ninths('counted_quantity') ~ ' * numerator', 'denominator')) }})
+        end::decimal(38, 9) as base,
+        if(is_inexact and not is_base_recorded, (sampled_of - sampled) * sampled_of, whole_spread // divisor) as spread,
+        if(is_inexact and not is_base_recorded, sampled * sampled, whole_spread_of // divisor) as spread_of
+    from fractions
 ),
 
 judged as (
@@ -118,10 +146,10 @@ judged as (
             when aggregation not in ('sum', 'count') then 'unsupported_aggregation'
             when not is_convertible then 'inconvertible_unit'
             when quantity < 0 and not allow_negative then 'negative_quantity'
-            when numerator_size >= 8e37 or numerator_size / (denominator::double * sampled::double) >= 1e35 then 'quantity_out_of_range'
-            when sampled < sampled_of and variance_size / power(sampled::double, 2) >= 1e26 then 'quantity_out_of_range'
+            when not is_in_range then 'quantity_out_of_range'
+            when not {{ square_times_fraction_fits('base', 'spread', 'spread_of') }} then 'quantity_out_of_range'
         end as held_reason
-    from sized
+    from spread
 ),
 
 measured as (
@@ -134,17 +162,9 @@ measured as (
         end::decimal(38, 9) as measured_quantity,
         case
             when held_reason is not null or sampled = sampled_of then 0
-            -- Σ q²(1−p)/p² of one event; beyond 10⁹ units the square leaves the 38 digits and 15 digits must do for an error estimate
-            when variance_size >= 8e19 then (variance_size / power(sampled::double, 2))::decimal(38, 9)
-            else {{ from_ninths(divide_rounded(
-                'power_of_two.q * power_of_two.q * (sampled_of - sampled) * sampled_of', 'sampled * sampled * 1000000000'
-            )) }}
+            else {{ square_times_fraction('base', 'spread', 'spread_of') }}
         end::decimal(38, 9) as quantity_variance
     from judged
-    cross join lateral (
-        select if(held_reason is null and sampled < sampled_of and variance_size < 8e19,
-            {{ divide_rounded(to_ninths('counted_quantity') ~ ' * numerator', 'denominator') }}, 0) as q
-    ) as power_of_two
 ),
 
 decided as (

@@ -58,17 +58,15 @@ counted as (
             when pricing_model = 'package' then {{ divide_rounded_up(to_ninths('tier_quantity'), to_ninths('package_size')) }}::decimal(38, 9)
             else tier_quantity
         end::decimal(38, 9) as charged_quantity,
-        case
-            when pricing_model in ('percentage', 'graduated_percentage') then (rate_percent * 0.01::decimal(3, 2))
-            else unit_price
-        end::decimal(38, 12) as charged_price
+        if(pricing_model in ('percentage', 'graduated_percentage'), rate_percent, unit_price) as charged_price,
+        if(pricing_model in ('percentage', 'graduated_percentage'), 100, 1)::hugeint as charged_per
     from entered
 ),
 
 rated as (
     select
         *,
-        ({{ quantity_times_price('charged_quantity', 'charged_price') }} + flat_fee)::decimal(38, 12) as tier_amount
+        ({{ quantity_times_price('charged_quantity', 'charged_price', 'charged_per') }} + flat_fee)::decimal(38, 12) as tier_amount
     from counted
 )
 

@@ -1,4 +1,5 @@
-"""One reader per format, in two steps: `pieces` cuts a dump up as it streams by, `parse` makes a chunk of text of a piece.
+"""One reader per format, in two steps: `pieces` cuts a dump up as it streams by, `parse` makes a chunk of text of a
+piece.
 
 Cutting is sequential and cheap; parsing is where the work is, and pieces can be parsed side by side.
 """

@@ -13,8 +13,8 @@ def to_chunk(
 ) -> pa.Table:
     """A chunk of `fields.CHUNK_SCHEMA` from text columns by dump name.
 
-    `bookkeeping` holds row_number and, as far as there is something to say, record, unreadable, misshapen, too_long. Columns
-    named in `tokens` hold JSON as it will stand in `extra`; the others hold text that still has to be quoted.
+    `bookkeeping` holds row_number and, as far as there is something to say, record, unreadable, misshapen, too_long.
+    Columns named in `tokens` hold JSON as it will stand in `extra`; the others hold text that still has to be quoted.
     """
     rows = len(bookkeeping["row_number"])
     unknown = [name for name in columns if name not in fields.FIELDS]
@@ -39,5 +39,9 @@ def _with_others(unknown: list[str], tokens: set[str]) -> str:
         token = f"unknown_{place}" if name in tokens else f"to_json(unknown_{place})::varchar"
         members.append(f"{{'name': {sql_text(name)}, 'token': {token}}}")
     names = ", ".join(f'"{name}"' for name in fields.CHUNK_SCHEMA.names if name != "others")
-    others = f"list_filter([{', '.join(members)}], lambda other: other.token is not null)" if members else "null::struct(name varchar, token varchar)[]"
+    others = (
+        f"list_filter([{', '.join(members)}], lambda other: other.token is not null)"
+        if members
+        else "null::struct(name varchar, token varchar)[]"
+    )
     return f"select {names}, {others} as others from wide"

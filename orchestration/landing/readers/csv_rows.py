@@ -18,7 +18,7 @@ ROWS_PER_PIECE = 32_768
 
 
 class Row(NamedTuple):
-    """One row: its cells, the bytes it was read from, why it cannot be read, its true length if it is over the limit."""
+    """One row: its cells, its bytes, why it cannot be read, its true length if it is over the limit."""
 
     cells: list[str]
     record: bytes
@@ -35,7 +35,7 @@ class Rows(NamedTuple):
 
 
 def pieces(path: Path, compression: str | None) -> Iterator[Rows]:
-    """The dump's rows, in pieces of about one block; blank lines are no rows. Raises Unreadable without a usable header."""
+    """The dump's rows, in pieces of about one block; blank lines are no rows. Raises Unreadable without a header."""
     rows = _Rows(path, compression)
     header = _header(next(rows, None))
     next_row = 1
@@ -60,8 +60,8 @@ def _header(row: Row | None) -> list[str]:
 class _Rows(Iterator[Row]):
     """The rows of a CSV stream with the bytes that each was read from.
 
-    A quote that is never closed would swallow the rows behind it: when a record fails to parse, only its first line is taken
-    as malformed and reading goes on with the next line.
+    A quote that is never closed would swallow the rows behind it: when a record fails to parse, only its first line
+    is taken as malformed and reading goes on with the next line.
     """
 
     def __init__(self, path: Path, compression: str | None) -> None:

@@ -16,7 +16,6 @@ from orchestration.landing.readers import source
 from orchestration.landing.readers.chunk import Chunk
 from orchestration.landing.simple_json import sql_text
 
-
 _BLANKS = (b"", b" ", b"\t", b"\r")
 
 
@@ -94,7 +93,7 @@ def _take_apart() -> str:
     """
     shape = json.dumps(dict.fromkeys(fields.FIELDS, "VARCHAR"))
     exact = ",\n            ".join(
-        f"case when regexp_matches(found.{name}, '[.eE]') or length(found.{name}) > 18 "
+        f"case when strlen(found.{name}) > 18 or contains(found.{name}, '.') or contains(found.{name}, 'e') "
         f"then regexp_extract_all(line, {sql_text(simple_json.token_of(name))}, 1) end as {name}_tokens"
         for name in fields.EXACT_NUMBERS
     )
@@ -121,7 +120,16 @@ def _take_apart() -> str:
             case when provable then json_keys(line) end as names
         from proven
     ),
-    tokens as (select *, {exact} from found)
+    tokens as (
+        select
+            *,
+            -- without a group RE2 needs one pass only
+            case
+                when starts_with(found.dims, '{{') then regexp_extract(line, {sql_text(simple_json.DIMS)})
+            end as dims_found,
+            {exact}
+        from found
+    )
     select
         row_number, record,
         null::varchar as unreadable, null::varchar as misshapen, null::bigint as too_long,
@@ -138,8 +146,7 @@ def _column(name: str) -> str:
     """One field as the line holds it; dims with their digits."""
     value = f"found.{name}"
     if name == "dims":
-        as_it_stands = f"nullif(regexp_extract(line, {sql_text(simple_json.DIMS)}, 1), '')"
-        value = f"case when {value}[1] = '{{' then coalesce({as_it_stands}, {value}) else {value} end"
+        value = f"coalesce(nullif(substr(dims_found, strpos(dims_found, '{{')), ''), {value})"
     elif name in fields.EXACT_NUMBERS:
         value = f"coalesce(trim({name}_tokens[1], '\"'), {value})"
     return f"{value} as {name}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 ARROW_CODEC = {"gz": "gzip", "zst": "zstd"}
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 
 
 class Unreadable(Exception):

@@ -263,6 +263,14 @@ def test_focus_tiers_have_no_one_unit_price(home, tmp_path):
     assert {row["ListUnitPrice"] for row in focus_rows(home, tmp_path)} == {""}
 
 
+@pytest.mark.parametrize("pricing_model", ["package", "percentage", "graduated_percentage", "flat"])
+def test_focus_other_prices_are_no_unit_prices(home, tmp_path, pricing_model):
+    """The price of a package or a percentage times the quantity would not be the cost."""
+    change_warehouse(home, f"update billing.invoice_lines set pricing_model = '{pricing_model}'")
+    publish(home)
+    assert {row["ListUnitPrice"] for row in focus_rows(home, tmp_path)} == {""}
+
+
 def test_focus_flat_prices_and_unknown_services(home, tmp_path):
     change_warehouse(
         home,
@@ -384,6 +392,25 @@ def test_names_in_any_script_do_not_crash(tmp_path, name, shown):
     render(statement_of(name)).output(str(tmp_path / "statement.pdf"))
     text = text_of(tmp_path / "statement.pdf")
     assert shown in text and "acct-alpha" in text
+
+
+@pytest.mark.parametrize(
+    ("unit_price", "rate_percent", "flat_fee", "shown"),
+    [
+        ("0.25", None, None, "tier 1: 1,000 × 0.25 = 7"),
+        ("0.25", "0", "0", "tier 1: 1,000 × 0.25 = 7"),
+        ("0", "2.5", "0.3", "tier 1: 1,000 × 2.5 % + 0.3 fee = 7"),
+        (None, None, "7", "tier 1: 1,000 + 7 fee = 7"),
+    ],
+)
+def test_a_tier_is_shown_as_the_sum_that_it_is(tmp_path, unit_price, rate_percent, flat_fee, shown):
+    statement = statement_of("x")
+    amounts = {"unit_price": unit_price, "rate_percent": rate_percent, "flat_fee": flat_fee}
+    tier = {name: None if value is None else Decimal(value) for name, value in amounts.items()}
+    tier |= {"tier_number": 1, "tier_quantity": Decimal("1000.000000000"), "tier_amount": Decimal("7.000000000000")}
+    statement.tiers["line"].append(tier)
+    render(statement).output(str(tmp_path / "statement.pdf"))
+    assert shown in [line.strip() for line in text_of(tmp_path / "statement.pdf").splitlines()]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_finance_sees_no_events_and_no_hours(published):
     columns = {
         name for (name,) in ask(published, "finance", "select column_name from duckdb_columns() where not internal")
     }
-    assert not columns & {"event_id", "dims", "extra", "producer", "api_key", "resource_id"}
+    assert not columns & {"event_id", "dims", "extra", "api_key", "resource_id"}
     assert all(not relation.source.startswith("intermediate.") for relation in AUDIENCES["finance"])
 
 
@@ -172,6 +172,41 @@ def test_equal_content_gives_equal_bytes_on_any_number_of_threads(home):
         path.unlink()
     publish(dataclasses.replace(home, threads=1))
     assert [entry[2] for entry in state(home)] == before
+
+
+def test_large_tables_of_texts_give_equal_bytes_too(home):
+    """DuckDB's own way of writing texts depends on what happens to lie in memory, and on a random sample."""
+    change_warehouse(
+        home,
+        """
+        create or replace table usage.usage_hourly as
+            select * replace (account_id || '-' || number || '-' || sha256(number::varchar) as account_id)
+            from usage.usage_hourly cross join range(2000) as numbers (number)""",
+    )
+    hashes = set()
+    for _ in range(2):
+        publish(home)
+        hashes.add(hashlib.sha256((home.published / "analyst.duckdb").read_bytes()).hexdigest())
+        (home.published / "analyst.duckdb").unlink()
+    assert len(hashes) == 1
+
+
+def test_wide_integers_keep_their_type_and_value(home):
+    """Sums of integers are 128 bits wide, which the Parquet files on the way cannot hold."""
+    big = 2**100
+    change_warehouse(home, f"alter table billing.invoices alter line_count type hugeint using {big}")
+    publish(home)
+    assert ask(home, "finance", "select distinct line_count, typeof(line_count) from billing.invoices") == [
+        (big, "HUGEINT")
+    ]
+
+
+def test_a_writer_that_fails_says_why_and_changes_nothing(home, monkeypatch):
+    before = state(home)
+    monkeypatch.setattr("orchestration.publishing.writing.__file__", "/nowhere/writing.py")
+    with pytest.raises(UsageWarehouseError, match=r"cannot write finance\.duckdb: .*nowhere"):
+        publish(home)
+    assert state(home) == before
 
 
 def test_a_damaged_file_is_replaced(home):
