@@ -1,87 +1,96 @@
-"""Recomputation: a period's usage, summed again from the postings, against what the receipt froze."""
+"""Recomputation: the period rebuilt from the lake as of its cutoff, in a home of its own, against what the receipt froze."""
 
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from orchestration.closing.database import attach_warehouse, period_bounds, relations, scratch_connection, text
-from orchestration.closing.receipts import Receipt
-from orchestration.closing.tables import parquet_rows
+from orchestration import warehouse
+from orchestration.closing.canonical import content_sha256
+from orchestration.closing.database import attach_warehouse, scratch_connection, text
+from orchestration.closing.receipts import Receipt, closed_periods, read_receipt
+from orchestration.closing.tables import FROZEN_TABLES, FrozenTable, frozen_query, parquet_rows
 from orchestration.errors import UsageWarehouseError
 from orchestration.settings import Settings
 
-POSTINGS = ("intermediate", "int_usage_postings")
-METRICS = ("staging", "stg_reference__metrics")
 EXAMPLES = 3
 
-# frozen table → its key as an expression over the postings, and as it is named in the table
-GRAINS = {
-    "usage_daily": ("billing_date", "billing_date"),
-    "usage_monthly": ("strftime(billing_date, '%Y-%m')", "billing_period"),
-}
-
-POSTED = """
-    select
-        {key} as {key_name}, account_id, metric, sku, region, unit,
-        sum(quantity)::decimal(38, 9) as quantity, sum(event_count)::bigint as event_count
-    from warehouse.intermediate.int_usage_postings
-    where batch_id <= {cutoff} and billing_date >= date '{first_day}' and billing_date < date '{day_after}'
-    group by all
-"""
-FROZEN = """
-    select
-        {key_name}, account_id, metric, sku, region, unit,
-        quantity::decimal(38, 9) as quantity, event_count::bigint as event_count
-    from ({frozen})
-"""
-# usage that was reversed to nothing may stand as a zero or not at all; other aggregations do not add up from postings
-COMPARED = "select * from ({rows}) where (quantity <> 0 or event_count <> 0) and {additive}"
+# A home in which a receipt's period can be rebuilt: what it gives is that home's warehouse.
+Rebuild = Callable[[Settings, Receipt], AbstractContextManager[Path]]
 
 
-def recompute(settings: Settings, receipt: Receipt, warehouse: Path | None = None) -> list[str]:
-    """Problems found when the receipt's usage is summed again from the postings up to its cutoff; none = equal.
+@contextmanager
+def rebuilt_from_lake(settings: Settings, receipt: Receipt) -> Iterator[Path]:
+    """The warehouse as it stood before the period's close: the same lake, batches up to the cutoff, periods closed before it.
 
-    `warehouse` is the database whose postings are taken: the home's by default, or one rebuilt from the lake elsewhere.
+    Everything of it is built anew below the home's scratch folder and removed afterwards.
+    """
+    home = settings.scratch / f"recompute-{receipt.period}"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "finalized").mkdir(parents=True)
+    try:
+        (home / "lake").symlink_to(settings.lake)
+        for period in _closed_before(settings, receipt):
+            (home / "finalized" / f"period={period}").symlink_to(settings.finalized / f"period={period}")
+        warehouse.build(
+            replace(settings, home=home),
+            as_of=datetime.fromisoformat(receipt.body["finalized_at"].replace("Z", "+00:00")),
+            full_refresh=True,
+            select=[f"+{table.table}" for table in FROZEN_TABLES],
+            as_of_batch=receipt.cutoff,
+            test=False,
+        )
+        yield home / "warehouse.duckdb"
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _closed_before(settings: Settings, receipt: Receipt) -> list[str]:
+    """The periods that were final when this one closed: back along the chain of receipts."""
+    found, link = [], receipt.body["previous_receipt"]
+    periods = set(closed_periods(settings))
+    while link and link["billing_period"] in periods and link["billing_period"] not in found:
+        found.append(link["billing_period"])
+        link = read_receipt(settings, link["billing_period"]).body["previous_receipt"]
+    return found
+
+
+def recompute(settings: Settings, receipt: Receipt, rebuild: Rebuild | None = None) -> list[str]:
+    """Problems found when the receipt's period is rebuilt from the lake; none = every frozen table has the same content.
+
     Frozen files must have passed their hash before: a corrupt Parquet file can crash the reading process.
     """
     try:
-        with scratch_connection(settings) as connection:
-            attach_warehouse(connection, settings, warehouse)
-            if POSTINGS not in relations(connection, "warehouse"):
-                raise UsageWarehouseError(f"{'.'.join(POSTINGS)} is missing from the warehouse")
+        with (rebuild or rebuilt_from_lake)(settings, receipt) as database, scratch_connection(settings) as connection:
+            attach_warehouse(connection, settings, database)
             return [
                 f"{receipt.period}: {problem}"
-                for table in GRAINS
+                for table in FROZEN_TABLES
                 for problem in _differences(connection, receipt, table)
             ]
-    except (UsageWarehouseError, duckdb.Error) as error:
+    except (UsageWarehouseError, ValueError, duckdb.Error) as error:
         return [f"{receipt.period}: cannot be recomputed: {str(error).splitlines()[0]}"]
 
 
-def _differences(connection: duckdb.DuckDBPyConnection, receipt: Receipt, table: str) -> list[str]:
-    key, key_name = GRAINS[table]
-    first_day, day_after = period_bounds(receipt.period)
-    posted = POSTED.format(key=key, key_name=key_name, cutoff=receipt.cutoff, first_day=first_day, day_after=day_after)
-    frozen = FROZEN.format(key_name=key_name, frozen=parquet_rows(receipt.table_file(table)))
-    additive = _additive(connection)
-    posted, frozen = (COMPARED.format(rows=rows, additive=additive) for rows in (posted, frozen))
+def _differences(connection: duckdb.DuckDBPyConnection, receipt: Receipt, table: FrozenTable) -> list[str]:
+    recomputed = frozen_query(connection, table, receipt.period)
+    frozen = parquet_rows(receipt.table_file(table.table))
+    if content_sha256(connection, recomputed) == content_sha256(connection, frozen):
+        return []
     sides = {
-        "the receipt holds, and the recomputation does not": f"{frozen} except all {posted}",
-        "the recomputation holds, and the receipt does not": f"{posted} except all {frozen}",
+        "the receipt holds, and the recomputation does not": f"({frozen}) except all ({recomputed})",
+        "the recomputation holds, and the receipt does not": f"({recomputed}) except all ({frozen})",
     }
     return [
-        f"{table}: {found} row(s) that {side}, such as {examples}"
+        f"{table.table}: {found} row(s) that {side}, such as {examples}"
         for side, query in sides.items()
         for found, examples in [_some(connection, query)]
         if found
-    ]
-
-
-def _additive(connection: duckdb.DuckDBPyConnection) -> str:
-    """The condition that keeps metrics whose figures are sums of postings, as the registry says."""
-    if METRICS not in relations(connection, "warehouse"):
-        return "true"
-    return f"metric not in (select metric from warehouse.{'.'.join(METRICS)} where aggregation not in ('sum', 'count'))"
+    ] or [f"{table.table}: the recomputation has other columns or types than the receipt"]
 
 
 def _some(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, str]:

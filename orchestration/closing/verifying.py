@@ -19,7 +19,7 @@ from orchestration.closing.receipts import (
     is_period_folder,
     read_receipt,
 )
-from orchestration.closing.recomputing import recompute as recompute_usage
+from orchestration.closing.recomputing import recompute as recompute_from_lake
 from orchestration.closing.tables import parquet_rows
 from orchestration.errors import UsageWarehouseError
 from orchestration.settings import Settings
@@ -47,11 +47,11 @@ def verify(
     settings: Settings,
     billing_period: str | None = None,
     recompute: bool = True,
-    recomputation: Recompute = recompute_usage,
+    recomputation: Recompute = recompute_from_lake,
 ) -> VerifyResult:
     """Check the receipts of all closed periods, or of one (with the chain over all of them, in either case).
 
-    `recompute` also sums the usage again (`recomputation(settings, receipt)` returns problems). Raises
+    `recompute` also rebuilds each period from the lake (`recomputation(settings, receipt)` returns problems). Raises
     UsageWarehouseError when the period asked for was never closed.
     """
     receipts, unreadable = _read_receipts(settings)

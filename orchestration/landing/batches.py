@@ -130,6 +130,7 @@ def commit(settings: Settings, manifest: dict[str, Any]) -> None:
     _make_folder(final.parent, settings.home)
     draft.replace(final)
     _sync(final.parent)
+    shutil.rmtree(root)
 
 
 def sha256_of(path: Path) -> str:

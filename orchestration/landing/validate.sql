@@ -55,22 +55,22 @@ typed as (
         instant_of(event_ts_text) as event_ts,
         instant_of(ingested_ts_text) as ingested_ts,
         exact_decimal(quantity_text) as quantity,
-        exact_decimal(sampling_rate_text) as sampling_rate,
-        -- the contract has no reason for it: an unreadable ingestion time counts as absent, and its text is kept
-        case
-            when ingested_ts_text is not null and instant_of(ingested_ts_text) is null
-                then
-                    list_append(
-                        coalesce(unknown_fields, []), {'name': 'ingested_ts', 'token': to_json(ingested_ts_text)::varchar}
-                    )
-            else unknown_fields
-        end as extra_fields
+        exact_decimal(sampling_rate_text) as sampling_rate
     from named
 ),
 
 judged as (
     select
         *,
+        -- the contract has no reason for it: an unreadable ingestion time counts as absent, and its text is kept
+        case
+            when ingested_ts_text is not null and ingested_ts is null
+                then
+                    list_append(
+                        coalesce(unknown_fields, []), {'name': 'ingested_ts', 'token': to_json(ingested_ts_text)::varchar}
+                    )
+            else unknown_fields
+        end as extra_fields,
         case
             when unreadable is not null then ['malformed_record']
             when too_long is not null then ['oversized_field']

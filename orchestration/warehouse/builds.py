@@ -36,12 +36,13 @@ def build(
     full_refresh: bool = False,
     select: list[str] | None = None,
     as_of_batch: int | None = None,
+    test: bool = True,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> BuildResult:
     """Bring the marts up to date with what has landed.
 
     `as_of` stands for now; `select` takes dbt selectors (default: everything); `as_of_batch` builds the state that was known
-    by that batch, which is only right in a home of its own. Raises UsageWarehouseError with the first failure of dbt.
+    by that batch, which is only right in a home of its own; `test=False` leaves out the data tests. Raises UsageWarehouseError with the first failure of dbt.
     """
     if not any((settings.lake / "batches").glob("batch=*.json")):
         raise UsageWarehouseError(f"nothing has landed in {settings.home} yet: run `usage land` first")
@@ -55,6 +56,8 @@ def build(
     arguments = ["build", *EVERYDAY]
     if full_refresh:
         arguments.append("--full-refresh")
+    if not test:
+        arguments += ["--exclude-resource-type", "test"]
     if select:
         arguments += ["--select", *select]
     with _environment(settings, as_of, as_of_batch):
