@@ -24,7 +24,7 @@ run: setup  ## land the samples, run the nightly job, close both months, show th
 	@$(BIN)/python -m raw_samples.replay
 
 test: setup  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 dev: setup  ## Dagster with its page on http://localhost:3000
 	@mkdir -p $(USAGE_HOME)/dagster && cp orchestration/dagster.yaml $(USAGE_HOME)/dagster/dagster.yaml

@@ -18,7 +18,7 @@ def writing(settings: Settings, command: str, wait_seconds: float = 30.0) -> Ite
     Raises UsageWarehouseError, naming the holder, when another process keeps it longer than `wait_seconds`.
     """
     settings.home.mkdir(parents=True, exist_ok=True)
-    with open(settings.home / ".lock", "a+", encoding="utf-8") as handle:
+    with (settings.home / ".lock").open("a+", encoding="utf-8") as handle:
         deadline = time.monotonic() + wait_seconds
         while True:
             try:

@@ -50,7 +50,10 @@ def show(command: str, settings: Settings, result: dict[str, Any]) -> None:
 
 def queries(settings: Settings) -> None:
     """Print the queries that finance can paste, and how to open what they ask."""
-    OUT.print(f"\nFinance opens the published file with any DuckDB, e.g.  .venv/bin/duckdb -readonly {settings.published / 'finance.duckdb'}", soft_wrap=True)
+    OUT.print(
+        f"\nFinance opens the published file with any DuckDB, e.g.  .venv/bin/duckdb -readonly {settings.published / 'finance.duckdb'}",
+        soft_wrap=True,
+    )
     for question, query in FINANCE_QUERIES:
         OUT.print(f"\n-- {question}\n{query}", markup=False, highlight=False, soft_wrap=True)
 

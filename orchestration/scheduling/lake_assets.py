@@ -96,10 +96,8 @@ def _lake(settings: Settings, result: landing.LandingResult) -> Iterator[dg.Mate
             "path": dg.MetadataValue.path(settings.lake / "rejected_events"),
             "dagster/row_count": sum(file["rejected"] for file in files),
             "rejected": result.rejected,
-            "rejects by reason": table(
-                [{"reason": reason, "records": n} for reason, n in result.reject_reasons.items()]
-            ),
-        },
+        }
+        | {f"rejected: {reason}": count for reason, count in result.reject_reasons.items()},
     )
 
 

@@ -6,7 +6,6 @@ project is parsed once per run. What a build did per model and test is read from
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -71,7 +70,7 @@ def _tests_chosen(project: Project, context: dg.AssetExecutionContext) -> list[s
 
 def _build(settings: Settings, as_of: Any, select: list[str] | None) -> tuple[list[dict[str, Any]], Exception | None]:
     """What dbt did per node, and what failed, if anything did: what was built before a failure is shown too."""
-    outcome = _run_results(settings)
+    outcome = warehouse.run_results_path(settings)
     outcome.unlink(missing_ok=True)
     failure = None
     try:
@@ -79,10 +78,6 @@ def _build(settings: Settings, as_of: Any, select: list[str] | None) -> tuple[li
     except UsageWarehouseError as error:
         failure = error
     return (json.loads(outcome.read_text(encoding="utf-8"))["results"] if outcome.exists() else []), failure
-
-
-def _run_results(settings: Settings) -> Path:
-    return settings.home / ".dbt" / "target" / "run_results.json"
 
 
 def _events(
@@ -133,4 +128,6 @@ def _details(settings: Settings, project: Project, results: list[dict[str, Any]]
         state = operations.status(settings)
         for node, part in shown.items():
             details[node][part] = table(state[part])
+            if part == "periods":
+                details[node] |= {f"gap {row['billing_period']}": row["gap"] or "no ledger" for row in state[part]}
     return details

@@ -23,7 +23,7 @@ HEADING = re.compile(r"\A(?:\s*--[^\n]*\n)+")
 EARLIER_CLOSES = tuple(
     dg.AssetSpec(
         ["finalized", name],
-        group_name="finalized",
+        group_name="closed_before",
         description=f"`{name}` of all periods closed so far, as the models read them. Each close adds to it: see "
         "`finalized/period`.",
         kinds={"parquet" if name != "receipts" else "json"},
@@ -33,9 +33,21 @@ EARLIER_CLOSES = tuple(
 
 
 class Translator(DagsterDbtTranslator):
-    """Assets are named as their tables and grouped by schema; a check says in words what it proves."""
+    """Assets are named as their tables and grouped by schema; a check says in words what it proves.
+
+    Two exceptions let the picture of the groups flow one way: a seed is reference data, and the models that read stored
+    gate results stand with the gates.
+    """
+
+    def __init__(self, after_gates: set[str]) -> None:
+        super().__init__()
+        self.after_gates = after_gates
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        if dbt_resource_props["resource_type"] == "seed":
+            return "reference"
+        if dbt_resource_props["unique_id"] in self.after_gates:
+            return "gates"
         return dbt_resource_props["config"].get("schema")
 
     def get_asset_check_spec(self, asset_spec: Any, manifest: Any, unique_id: str, project: Any) -> Any:
@@ -51,27 +63,8 @@ class Project:
     checks: dict[str, dg.AssetCheckSpec]
     names: dict[str, str]
     views: frozenset[str]
-    children: dict[str, list[str]]
-
-    def after(self, selectors: list[str]) -> list[str]:
-        """The models that dbt selects by `name+`: the named ones and all that rest on them."""
-        open_ends = [node for node, name in self.names.items() if f"{name}+" in selectors]
-        found = set(open_ends)
-        while open_ends:
-            fresh = [
-                child for child in self.children.get(open_ends.pop(), []) if child in self.assets and child not in found
-            ]
-            found.update(fresh)
-            open_ends += fresh
-        return [node for node in self.assets if node in found]
-
-    @property
-    def after_gates(self) -> list[str]:
-        return self.after(AFTER_GATES)
-
-    @property
-    def after_close(self) -> list[str]:
-        return self.after(AFTER_CLOSE)
+    after_gates: list[str]
+    after_close: list[str]
 
     def checks_of(self, nodes: list[str]) -> dict[str, dg.AssetCheckSpec]:
         keys = {self.assets[node].key for node in nodes}
@@ -82,7 +75,8 @@ def read_project(settings: Settings) -> Project:
     """The project's specs, from its manifest; parses first where the manifest is missing or older than the project."""
     manifest = _manifest(settings)
     _attach_singular_tests(manifest)
-    translator = Translator()
+    after_gates = _after(manifest, AFTER_GATES)
+    translator = Translator(set(after_gates))
     assets = {
         node: translator.get_asset_spec(manifest, node, None)
         for node, props in sorted(manifest["nodes"].items())
@@ -99,12 +93,25 @@ def read_project(settings: Settings) -> Project:
         checks=checks,
         names={node: manifest["nodes"][node]["name"] for node in assets},
         views=frozenset(node for node in assets if manifest["nodes"][node]["config"]["materialized"] == "view"),
-        children=manifest["child_map"],
+        after_gates=after_gates,
+        after_close=_after(manifest, AFTER_CLOSE),
     )
 
 
+def _after(manifest: dict[str, Any], selectors: list[str]) -> list[str]:
+    """The models that dbt selects by `name+`: the named ones and all that rest on them."""
+    models = {node: props["name"] for node, props in manifest["nodes"].items() if props["resource_type"] == "model"}
+    found = {node for node, name in models.items() if f"{name}+" in selectors}
+    open_ends = list(found)
+    while open_ends:
+        fresh = [child for child in manifest["child_map"][open_ends.pop()] if child in models and child not in found]
+        found.update(fresh)
+        open_ends += fresh
+    return sorted(found)
+
+
 def _manifest(settings: Settings) -> dict[str, Any]:
-    kept = settings.home / ".dbt" / "target" / "manifest.json"
+    kept = warehouse.run_results_path(settings).with_name("manifest.json")
     newest = max(path.stat().st_mtime for path in _project_files())
     if kept.exists() and kept.stat().st_mtime > newest:
         try:

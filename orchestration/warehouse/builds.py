@@ -66,14 +66,24 @@ def build(
 
 
 def manifest_path(settings: Settings) -> Path:
-    """Parses the project where needed and returns the path of its manifest.json, which Dagster's assets are made from."""
+    """The path of the parsed project's manifest.json, which Dagster's assets are made from; parses where that has not been done."""
+    target, logs = _folders(settings)
+    path = Path(target) / "manifest.json"
     with _environment(settings, None, None):
-        _invoke(settings, ["parse"], None)
-    return _target(settings) / "manifest.json"
+        parsed = _manifest(target, logs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parsed.writable_manifest().write(str(path))
+    return path
 
 
-def _target(settings: Settings) -> Path:
-    return settings.home / ".dbt" / "target"
+def run_results_path(settings: Settings) -> Path:
+    """Where the last build left dbt's run_results.json: what happened to each model and test."""
+    return Path(_folders(settings)[0]) / "run_results.json"
+
+
+def _folders(settings: Settings) -> tuple[str, str]:
+    """dbt's target and log folders, in the home."""
+    return str(settings.home / ".dbt" / "target"), str(settings.home / ".dbt" / "logs")
 
 
 @contextmanager
@@ -127,7 +137,7 @@ def _places(target: str, logs: str) -> list[str]:
 def _invoke(settings: Settings, arguments: list[str], on_progress: Callable[[str, int], None] | None) -> Any:
     from dbt.cli.main import dbtRunner
 
-    target, logs = str(_target(settings)), str(settings.home / ".dbt" / "logs")
+    target, logs = _folders(settings)
     settings.home.mkdir(parents=True, exist_ok=True)
     manifest = _manifest(target, logs)
     finished = 0

@@ -12,7 +12,6 @@ import pytest
 from orchestration import landing
 from orchestration.scheduling import definitions
 from orchestration.settings import Settings, load_settings
-from orchestration.warehouse import builds
 from tests.end_to_end.histories import Options, make_history
 
 # Months are partitions once they are over: the tests look at 2026-09 and 2026-10 whatever the clock says.
@@ -36,9 +35,7 @@ def parsed_home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="session")
 def defs(parsed_home: Settings) -> dg.Definitions:
     """What Dagster loads, as in a process of its own on a fresh clone: the project has not been parsed yet."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(builds, "_parsed", {})
-        return definitions(parsed_home)
+    return definitions(parsed_home)
 
 
 @pytest.fixture

@@ -60,10 +60,10 @@ def test_a_night_shows_what_people_look_at(night: dg.ExecuteInProcessResult) -> 
     }
     expected = {
         "lake/usage_events": {"batch", "records", "accepted", "rejected", "path", "dagster/row_count"},
-        "lake/rejected_events": {"rejects by reason", "dagster/row_count"},
+        "lake/rejected_events": {"rejected", "dagster/row_count", "rejected: invalid_quantity"},
         "reference/prices": {"version", "sha256", "dagster/row_count"},
         "usage/usage_daily": {"dagster/row_count", "seconds"},
-        "finance/ledger_reconciliation": {"periods", "dagster/row_count"},
+        "finance/ledger_reconciliation": {"periods", "gap 2026-09", "dagster/row_count"},
         "operations/event_conservation": {"batches"},
         "operations/pipeline_slis": {"slis"},
         "gates/results": {"gates", "failed", "data docs"},
