@@ -161,7 +161,7 @@ kube_cpu             | CPU requested in the shared cluster             | sum   |
 kube_memory          | Memory requested in the shared cluster          | sum   | GB_hour    | kube-memory          | cluster
 instance_time        | Time that compute instances ran                 | sum   | hour       | compute-small        | compute
 edge_cache_hits      | Requests answered by the edge cache             | sum   | request    | edge-cache           | api-platform
-"""  # noqa: E501
+"""
 ALLOWS_NEGATIVE = {"storage_volume"}
 
 
@@ -236,7 +236,7 @@ compute-small        | instance_time        | Small instance        | Compute   
 compute-large        | instance_time        | Large instance        | Compute        | Compute                 | 0.496     |                  | 0
 compute-gpu          | instance_time        | GPU instance          | Compute        | Compute                 | 2.95      | 100 400          | 0
 edge-cache           | edge_cache_hits      | Edge cache hit        | API            | Networking              | 0.0000075 |                  | 0
-"""  # noqa: E501
+"""
 ALL_SKUS = tuple(
     Sku(*row[:5], Decimal(row[5]), tuple(int(edge) for edge in row[6].split()), int(row[7])) for row in cells_of(_SKUS)
 )

@@ -7,7 +7,7 @@ import pytest
 from orchestration import warehouse
 from orchestration.settings import Settings
 from tests.end_to_end.histories import Options, make_history
-from tests.end_to_end.house import run, state
+from tests.end_to_end.house import last_build, run, state
 from tests.oracle import compare, compute
 
 
@@ -22,7 +22,7 @@ def test_incremental_figures_equal_the_oracle_and_a_full_rebuild(home: Settings,
     run(home, landings, build_each=True)
     assert against_the_oracle(home, landings) == []
     incremental = state(home)
-    warehouse.build(home, landings[-1].landed_at, full_refresh=True)
+    warehouse.build(home, last_build(landings), full_refresh=True)
     rebuilt = state(home)
     assert incremental == rebuilt
 

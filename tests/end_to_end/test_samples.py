@@ -72,7 +72,7 @@ PLANTED = ("@example.com", "192.0.2.", "+1-202-555-01", "4111 1111 1111 1111", "
 
 def test_no_planted_private_data_in_the_home(samples_home: Settings) -> None:
     files = [path for path in samples_home.home.rglob("*") if path.is_file()]
-    assert {".parquet", ".duckdb", ".json", ".log"} <= {path.suffix for path in files}
+    assert {".parquet", ".duckdb", ".json"} <= {path.suffix for path in files}
     assert [str(path.relative_to(samples_home.home)) for path in files if holds_planted(path)] == []
 
 

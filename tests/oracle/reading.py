@@ -49,7 +49,7 @@ def files_of(paths) -> list[SourceFile]:
         paths = [paths]
     found = []
     for path in map(Path, paths):
-        if path.is_dir():
+        if path.is_dir():  # noqa: SIM108 - one line would be too long to read
             inside = [(file.relative_to(path), file) for file in path.rglob("*") if file.is_file()]
         else:
             inside = [(Path(path.name), path)]
