@@ -1,5 +1,6 @@
 """What a person sees of a command: progress while it runs on a terminal, a readable summary at its end."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from orchestration.settings import Settings
 
-OUT = Console()
+OUT = Console(width=None if sys.stdout.isatty() else 180)  # a log file is no narrow terminal
 ERR = Console(stderr=True)
 
 # Queries that finance can paste, on the published file.

@@ -11,9 +11,10 @@ from typing import Any
 
 from orchestration.closing.database import attach_warehouse, check_period, scratch_connection
 from orchestration.closing.lakefiles import Ground, file_sha256, ground
-from orchestration.closing.receipts import FILE_NAME, RECEIPT_VERSION, folder_of, newest, seal
+from orchestration.closing.receipts import FILE_NAME, RECEIPT_VERSION, folder_of, newest
 from orchestration.closing.tables import FROZEN_TABLES, freeze
 from orchestration.errors import GateBlocked, UsageWarehouseError
+from orchestration.sealing import seal
 from orchestration.settings import Settings, now
 
 Decide = Callable[[Settings, str, datetime | None], Any]

@@ -12,6 +12,7 @@ from orchestration.closing.lakefiles import (
     byte_problem,
     ground,
     manifest_paths,
+    manifest_problem,
     paths_on_disk,
     read_manifest,
 )
@@ -31,7 +32,8 @@ def lake_problems(
             expected.setdefault((entry["path"], entry["sha256"]), []).append(receipt.period)
     problems, intact = [], set()
     for (path, sha256), periods in sorted(expected.items()):
-        problem = byte_problem(settings.home / path, sha256)
+        check = manifest_problem if MANIFEST.fullmatch(path) else byte_problem
+        problem = check(settings.home / path, sha256)
         if problem:
             problems.append(f"{', '.join(periods)}: {path}: {problem}")
         else:

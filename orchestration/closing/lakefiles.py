@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestration.sealing import SEAL, is_sealed, json_bytes, without
 from orchestration.settings import Settings
 
 BATCH_FOLDER = re.compile(r"lake/(?:usage_events|rejected_events)/landed_date=[0-9-]{10}/batch=([0-9]+)/[^/]+")
@@ -47,13 +48,33 @@ def manifest_paths(settings: Settings) -> dict[int, Path]:
 
 def read_manifest(path: Path) -> dict:
     """A manifest as an object; raises ValueError when it is not one of ours."""
-    manifest = json.loads(path.read_bytes())
+    raw = path.read_bytes()
+    manifest = json.loads(raw)
     if not isinstance(manifest, dict) or f"batch={manifest.get('batch_id')}.json" != path.name:
         raise ValueError("it is not the manifest of the batch that its name says")
+    if not is_sealed(raw, manifest):
+        raise ValueError("it has changed since it was written (self_sha256 differs)")
     for part in ("lake_files", "references"):
         if not isinstance(manifest.get(part), list) or not all(isinstance(row, dict) for row in manifest[part]):
             raise ValueError(f"{part} is not a list of objects")
     return manifest
+
+
+def manifest_sha256(manifest: dict) -> str:
+    """The hash of what a batch brought. When it landed is left to the manifest's own seal, so that the same dumps, closed as of the
+    same time, have the same receipt on whichever day they were landed."""
+    return hashlib.sha256(json_bytes(without(manifest, "landed_at", SEAL))).hexdigest()
+
+
+def manifest_problem(path: Path, sha256: str) -> str | None:
+    """What is wrong with a manifest that a receipt names by this hash; None when nothing is."""
+    if not path.is_file() or path.is_symlink():
+        return "is missing"
+    try:
+        manifest = read_manifest(path)
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None if manifest_sha256(manifest) == sha256 else "it says other than the receipt"
 
 
 def ground(settings: Settings, cutoff_batch_id: int) -> Ground:
@@ -62,7 +83,11 @@ def ground(settings: Settings, cutoff_batch_id: int) -> Ground:
     batches = {batch: read_manifest(path) for batch, path in paths.items()}
     return Ground(
         manifests=[
-            {"batch_id": batch, "path": path.relative_to(settings.home).as_posix(), "sha256": file_sha256(path)}
+            {
+                "batch_id": batch,
+                "path": path.relative_to(settings.home).as_posix(),
+                "sha256": manifest_sha256(batches[batch]),
+            }
             for batch, path in paths.items()
         ],
         lake_files=sorted(

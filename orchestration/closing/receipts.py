@@ -14,6 +14,7 @@ from pathlib import Path
 from orchestration.closing.database import PERIOD
 from orchestration.closing.tables import FROZEN_TABLES
 from orchestration.errors import UsageWarehouseError
+from orchestration.sealing import is_sealed
 from orchestration.settings import Settings
 
 RECEIPT_VERSION = 1
@@ -63,16 +64,6 @@ def folder_of(settings: Settings, billing_period: str) -> Path:
     return settings.finalized / f"period={billing_period}"
 
 
-def json_bytes(value: object) -> bytes:
-    """The one form in which the house writes JSON."""
-    return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
-
-
-def seal(body: dict) -> bytes:
-    """The bytes of receipt.json: the fields and their own hash."""
-    return json_bytes({**body, "self_sha256": hashlib.sha256(json_bytes(body)).hexdigest()})
-
-
 def closed_periods(settings: Settings) -> list[str]:
     """Periods that have a folder under finalized/, in order."""
     folders = settings.finalized.glob("period=*") if settings.finalized.is_dir() else []
@@ -90,7 +81,7 @@ def read_receipt(settings: Settings, billing_period: str) -> Receipt:
     except ValueError as error:
         raise ValueError(f"is not JSON: {error}") from error
     problems = form_problems(body, billing_period)
-    if not problems and raw != seal({field: value for field, value in body.items() if field != "self_sha256"}):
+    if not problems and not is_sealed(raw, body):
         problems = ["has changed since it was written (self_sha256 differs)"]
     if problems:
         raise ValueError("; ".join(problems))

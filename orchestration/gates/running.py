@@ -1,5 +1,6 @@
-"""Runs all gates of a period on the warehouse, applies waivers, and stores the result rows."""
+"""Runs all gates of a period on the warehouse, applies waivers, stores the result rows and writes the page."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 from expectations.gate import PERIOD, Scope
 from orchestration.errors import UsageWarehouseError
 from orchestration.gates.instants import as_text, to_the_second
+from orchestration.gates.page import write_page
 from orchestration.gates.reading import open_warehouse, read_current_cutoff, read_periods, read_waivers
 from orchestration.gates.storing import store
 from orchestration.gates.validating import Outcome, validate
@@ -19,7 +21,8 @@ from orchestration.settings import Settings, now
 class GateRun:
     """One run of all gates. `passed`: every gate passed or is waived. `results` are the stored rows, one per gate.
 
-    `waivers` are the gate_waivers rows that were used. `data_docs` is the index page, None if it could not be written.
+    `waivers` are the gate_waivers rows that were used. `page` is the page of all periods' last runs, which needs no
+    internet; `data_docs` the index page of Great Expectations, which does. Either is None if it could not be written.
     """
 
     billing_period: str
@@ -30,6 +33,7 @@ class GateRun:
     waivers: tuple[dict[str, Any], ...]
     results_path: Path
     data_docs: Path | None
+    page: Path | None
 
     @property
     def blocking(self) -> tuple[dict[str, Any], ...]:
@@ -46,11 +50,12 @@ class GateRun:
             "waivers": list(self.waivers),
             "results_path": str(self.results_path),
             "data_docs": str(self.data_docs) if self.data_docs else None,
+            "page": str(self.page) if self.page else None,
         }
 
 
 def run_gates(settings: Settings, billing_period: str, as_of: datetime | None = None) -> GateRun:
-    """Measure every gate of `billing_period` (`YYYY-MM`) on warehouse.duckdb, store the rows, write the Data Docs.
+    """Measure every gate of `billing_period` (`YYYY-MM`) on warehouse.duckdb, store the rows, write Data Docs and page.
 
     The cutoff is the greatest batch; a period that is final already is measured at its own cutoff, since its marts
     show no more. A gate that fails is a result, not an error. Raises UsageWarehouseError when there is nothing to
@@ -64,6 +69,7 @@ def run_gates(settings: Settings, billing_period: str, as_of: datetime | None = 
         covers = _waivers_of(outcome, waivers, scope, checked_at)
         used += covers
         rows.append(result_row(outcome, scope, checked_at, covers))
+    results_path = store(settings, scope, checked_at, rows)
     return GateRun(
         billing_period=billing_period,
         cutoff_batch_id=scope.cutoff_batch_id,
@@ -71,9 +77,19 @@ def run_gates(settings: Settings, billing_period: str, as_of: datetime | None = 
         passed=all(row["passed"] or row["waived"] for row in rows),
         results=tuple(rows),
         waivers=tuple(waiver.as_dict() for waiver in used),
-        results_path=store(settings, scope, checked_at, rows),
+        results_path=results_path,
         data_docs=data_docs,
+        page=_write_page(settings),
     )
+
+
+def _write_page(settings: Settings) -> Path | None:
+    """A page that cannot be written must not undo a stored result: it is logged."""
+    try:
+        return write_page(settings)
+    except Exception:
+        logging.getLogger(__name__).exception("the gates ran, but their page could not be written")
+        return None
 
 
 def _read_scope(settings: Settings, billing_period: str) -> tuple[Scope, tuple[Waiver, ...]]:

@@ -1,4 +1,4 @@
-"""Stored gate results: one JSON file per run, written whole or not at all, the same bytes for the same input."""
+"""Stored gate results: one JSON file per run, the same bytes for the same input. Files are written whole or not at all."""
 
 import json
 import os
@@ -29,17 +29,22 @@ def results_folder(settings: Settings) -> Path:
 
 
 def store(settings: Settings, scope: Scope, checked_at: datetime, rows: list[dict[str, Any]]) -> Path:
-    """Write the rows beside their place, then move them there: a reader sees the old file or the new one."""
-    folder = results_folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{scope.billing_period}-{scope.cutoff_batch_id:08d}-{as_stamp(checked_at)}.json"
-    beside = folder / f".{path.name}.{os.getpid()}"
-    with beside.open("w", encoding="utf-8") as handle:
-        handle.write(json.dumps(rows, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+    """Write the rows of one run; returns where."""
+    name = f"{scope.billing_period}-{scope.cutoff_batch_id:08d}-{as_stamp(checked_at)}.json"
+    path = results_folder(settings) / name
+    write_whole(path, json.dumps(rows, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+    return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write beside the place, then move there: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8", newline="\n") as handle:
+        handle.write(text)
         handle.flush()
         os.fsync(handle.fileno())
     beside.replace(path)
-    return path
 
 
 def read_runs(settings: Settings, billing_period: str) -> dict[int, list[StoredRun]]:
@@ -47,11 +52,33 @@ def read_runs(settings: Settings, billing_period: str) -> dict[int, list[StoredR
     runs: dict[int, list[StoredRun]] = {}
     for path in sorted(results_folder(settings).glob(f"{billing_period}-*.json")):
         name = NAME.fullmatch(path.name)
-        if not name:
-            continue
-        try:
-            rows = tuple(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise UsageWarehouseError(f"the stored gate results {path} cannot be read: {error}") from error
-        runs.setdefault(int(name["cutoff"]), []).append(StoredRun(parse_instant(name["stamp"]), rows))
+        if name:
+            runs.setdefault(int(name["cutoff"]), []).append(_read_run(path, name))
     return runs
+
+
+def read_last_runs(settings: Settings, count: int) -> dict[str, list[tuple[int, StoredRun]]]:
+    """The last `count` runs of every period with their cutoffs, newest first; older files are not opened.
+
+    Raises UsageWarehouseError on an unreadable file.
+    """
+    found: dict[str, list[tuple[str, int, Path, re.Match[str]]]] = {}
+    for path in results_folder(settings).glob("*.json"):
+        name = NAME.fullmatch(path.name)
+        if name:
+            found.setdefault(name["period"], []).append((name["stamp"], int(name["cutoff"]), path, name))
+    return {
+        period: [
+            (cutoff, _read_run(path, name))
+            for _, cutoff, path, name in sorted(runs, key=lambda run: run[:2], reverse=True)[:count]
+        ]
+        for period, runs in found.items()
+    }
+
+
+def _read_run(path: Path, name: re.Match[str]) -> StoredRun:
+    try:
+        rows = tuple(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise UsageWarehouseError(f"the stored gate results {path} cannot be read: {error}") from error
+    return StoredRun(parse_instant(name["stamp"]), rows)

@@ -17,6 +17,7 @@ from typing import Any
 
 from expectations.gate import Gate, Scope
 from orchestration.gates.catalog import SUITES
+from orchestration.gates.offline import DATA_DOCS, make_self_contained, run_name
 from orchestration.settings import Settings
 
 RUNS_IN_DATA_DOCS = 30
@@ -144,7 +145,7 @@ def _validations_folder(settings: Settings) -> Path:
 
 
 def _data_docs_folder(settings: Settings) -> Path:
-    return settings.gates / "data_docs"
+    return settings.gates / DATA_DOCS
 
 
 def _run_suite(
@@ -161,8 +162,8 @@ def _run_suite(
                 name=suite, data=asset.add_batch_definition_whole_table("scope"), suite=context.suites.add(build())
             )
         )
-        run_name = f"{scope.billing_period}-batch-{scope.cutoff_batch_id}"
-        run = definition.run(result_format="COMPLETE", run_id=RunIdentifier(run_name=run_name, run_time=checked_at))
+        name = run_name(scope.billing_period, scope.cutoff_batch_id)
+        run = definition.run(result_format="COMPLETE", run_id=RunIdentifier(run_name=name, run_time=checked_at))
         by_gate = {result.expectation_config.meta["gate"]: result for result in run.results}
         with source.get_execution_engine().engine.connect() as connection:
             return [_outcome(gate, suite, by_gate.get(gate.name), connection, scope) for gate in gates]
@@ -234,6 +235,7 @@ def _write_data_docs(settings: Settings, context: Any) -> Path | None:
     try:
         _forget_old_runs(settings)
         context.build_data_docs()
+        make_self_contained(_data_docs_folder(settings))
     except Exception:
         logging.getLogger(__name__).exception("the gates ran, but their Data Docs could not be written")
         return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.errors import UsageWarehouseError
+from orchestration.sealing import seal
 from orchestration.settings import Settings
 
 _HASH_BLOCK = 1 << 20
@@ -124,7 +125,7 @@ def commit(settings: Settings, manifest: dict[str, Any]) -> None:
         _sync(target.parent)
     draft = root / "manifest.json"
     draft.parent.mkdir(parents=True, exist_ok=True)
-    draft.write_text(json.dumps(manifest, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+    draft.write_bytes(seal(manifest))
     _sync(draft)
     final = settings.lake / "batches" / f"batch={manifest['batch_id']}.json"
     _make_folder(final.parent, settings.home)

@@ -13,7 +13,7 @@ receipts as (
 ),
 
 late_keys as (
-    select distinct billing_period as origin_period, account_id, sku, region from {{ ref('late_usage') }}
+    select distinct billing_period as origin_period, account_id, sku from {{ ref('late_usage') }}
 ),
 
 billed as (
@@ -28,9 +28,7 @@ billed as (
         sum(precise_amount)::decimal(38, 12) as precise_amount,
         sum(amount)::decimal(38, 6) as amount
     from closed_lines
-    semi join late_keys using (origin_period, account_id, sku, region)
-    -- a flat price does not depend on usage
-    where pricing_model <> 'flat'
+    semi join late_keys using (origin_period, account_id, sku)
     group by origin_period, account_id, sku, region, unit, price_id, currency_code
 ),
 
@@ -57,9 +55,8 @@ compared as (
     from rated
     full outer join billed
         on rated.billing_period = billed.origin_period and rated.account_id = billed.account_id and rated.sku = billed.sku
-        and rated.region = billed.region and rated.unit = billed.unit and rated.price_id = billed.price_id
+        and rated.region = billed.region and rated.unit is not distinct from billed.unit and rated.price_id = billed.price_id
         and rated.currency_code = billed.currency_code
-    where rated.pricing_model is distinct from 'flat'
 ),
 
 differing as (

@@ -28,13 +28,19 @@ metrics as (
     select metric, unit from {{ ref('stg_reference__metrics') }}
 ),
 
+late_keys as (
+    select distinct billing_period, account_id, sku from {{ ref('late_usage') }}
+),
+
+-- of a closed period only the accounts' SKUs with late usage are rated again
 periods as (
     select
+        if(status = 'final', 'known', 'billed') as scenario,
         billing_period,
         (billing_period || '-01')::date as first_date,
         ((billing_period || '-01')::date + interval 1 month)::date as next_first_date
     from {{ ref('int_periods_dated') }}
-    where status <> 'final' and has_usage
+    where has_usage
 ),
 
 used as (
@@ -60,7 +66,7 @@ used as (
 
 held_plans as (
     select
-        'billed' as scenario,
+        periods.scenario,
         periods.billing_period,
         plans.account_id,
         skus.metric,
@@ -81,14 +87,16 @@ held_plans as (
         < least(periods.next_first_date, coalesce(plans.valid_to, 'infinity'::date), prices.valid_to)
     left join skus on prices.sku = skus.sku
     left join metrics on skus.metric = metrics.metric
-    where coalesce(skus.billable, true) and prices.model in ('flat', 'graduated', 'graduated_percentage')
+    where
+        coalesce(skus.billable, true) and prices.model in ('flat', 'graduated', 'graduated_percentage')
+        and (periods.scenario = 'billed' or (periods.billing_period, plans.account_id, prices.sku) in (select (billing_period, account_id, sku) from late_keys))
     qualify row_number() over (partition by periods.billing_period, plans.account_id, prices.price_id order by plans.valid_from) = 1
 ),
 
 unused as (
     select held_plans.*
     from held_plans
-    anti join used on used.scenario = 'billed'
+    anti join used on held_plans.scenario = used.scenario
         and held_plans.billing_period = used.billing_period and held_plans.account_id = used.account_id and held_plans.price_id = used.price_id
 ),
 

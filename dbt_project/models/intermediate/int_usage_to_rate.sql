@@ -1,6 +1,6 @@
 -- The usage that is rated, per scenario and billing date. `billed` is what lines of periods that are not closed rest on. The others answer a
--- question about some of its lines, and hold only what differs: `known` (all that is known of a closed period's keys with late usage, for
--- adjustments), `known_to_ledger` (without what came after finance booked it), `with_duplicates` (as if duplicates counted).
+-- question about some of its lines, and hold only what differs: `known` (all that is known of an account's SKU with late usage in a closed period,
+-- for adjustments), `known_to_ledger` (without what came after finance booked it), `with_duplicates` (as if duplicates counted).
 with postings as (
     select * from {{ ref('int_postings_by_period') }}
 ),
@@ -32,7 +32,7 @@ billed as (
 ),
 
 late_keys as (
-    select distinct billing_period, account_id, sku, region from postings where is_after_close
+    select distinct billing_period, account_id, sku from postings where is_after_close
 ),
 
 known as (
@@ -40,7 +40,7 @@ known as (
         'known' as scenario,
         billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count
     from postings
-    semi join late_keys using (billing_period, account_id, sku, region)
+    semi join late_keys using (billing_period, account_id, sku)
 ),
 
 came_after_ledger as (

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.sealing import seal
 from orchestration.settings import Settings
 
 SEPTEMBER, OCTOBER = "2026-09", "2026-10"
@@ -217,7 +218,7 @@ def land_batch(settings: Settings, batch: int) -> None:
         "references": references,
     }
     manifest.parent.mkdir(parents=True, exist_ok=True)
-    manifest.write_text(json.dumps(body, sort_keys=True, indent=1) + "\n")
+    manifest.write_bytes(seal(body))
 
 
 def _lake_file(settings: Settings, folder: str, rows: int) -> dict:

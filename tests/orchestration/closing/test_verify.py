@@ -124,7 +124,7 @@ def test_a_link_is_not_a_file(closed_home, tmp_path):
 
 def reseal(settings, period, change) -> None:
     """Edit a receipt the way somebody would who knows how it is sealed."""
-    from orchestration.closing.receipts import seal
+    from orchestration.sealing import seal
 
     path = folder(settings, period) / "receipt.json"
     body = json.loads(path.read_text())

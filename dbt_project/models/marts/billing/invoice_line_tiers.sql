@@ -29,7 +29,7 @@ rebilled_tiers as (
     from adjusted
     inner join rated
         on rated.scenario = 'known' and adjusted.origin_period = rated.billing_period and adjusted.account_id = rated.account_id
-        and adjusted.sku = rated.sku and adjusted.region = rated.region and adjusted.unit = rated.unit and adjusted.price_id = rated.price_id
+        and adjusted.sku = rated.sku and adjusted.region = rated.region and adjusted.unit is not distinct from rated.unit and adjusted.price_id = rated.price_id
     where adjusted.side = 'rebilling'
 ),
 
@@ -47,7 +47,7 @@ reversed_tiers as (
     from adjusted
     inner join closed_lines
         on adjusted.origin_period = closed_lines.origin_period and adjusted.account_id = closed_lines.account_id
-        and adjusted.sku = closed_lines.sku and adjusted.region = closed_lines.region and adjusted.unit = closed_lines.unit
+        and adjusted.sku = closed_lines.sku and adjusted.region = closed_lines.region and adjusted.unit is not distinct from closed_lines.unit
         and adjusted.price_id = closed_lines.price_id and closed_lines.line_type in ('usage', 'adjustment')
     inner join closed_tiers on closed_lines.line_id = closed_tiers.line_id
     where adjusted.side = 'reversal'
