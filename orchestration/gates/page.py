@@ -36,7 +36,7 @@ td.number { text-align: right; }
 td.text { min-width: 9em; }
 tr.failed { background: #f002; }
 tr.waived { background: #fa03; }
-td.told { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 24em; }
+td.told { white-space: pre-wrap; overflow-wrap: anywhere; min-width: 38em; }
 </style>
 </head>
 <body>
@@ -47,7 +47,7 @@ FOOT = "</body>\n</html>\n"
 
 @dataclass(frozen=True)
 class ShownRun:
-    """One stored run. `docs` links each suite to its page of the Data Docs, relative to this page, where there is one."""
+    """One stored run. `docs`: where each suite has its page in the Data Docs, relative to this page, if it has one."""
 
     cutoff_batch_id: int
     checked_at: datetime
@@ -60,7 +60,7 @@ class ShownRun:
 
 
 def write_page(settings: Settings) -> Path:
-    """Write `index.html` of the gates' folder from what is stored. Raises UsageWarehouseError on an unreadable result."""
+    """Write the page of all stored results. Raises UsageWarehouseError if one of them cannot be read."""
     path = settings.gates / "index.html"
     write_whole(path, render(_read_shown(settings)))
     return path

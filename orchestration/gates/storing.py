@@ -1,4 +1,4 @@
-"""Stored gate results: one JSON file per run, the same bytes for the same input. Files are written whole or not at all."""
+"""Stored gate results: one JSON file per run, written whole or not at all, the same bytes for the same input."""
 
 import json
 import os
@@ -40,11 +40,14 @@ def write_whole(path: Path, text: str) -> None:
     """Write beside the place, then move there: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8", newline="\n") as handle:
-        handle.write(text)
-        handle.flush()
-        os.fsync(handle.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("w", encoding="utf-8", newline="\n") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def read_runs(settings: Settings, billing_period: str) -> dict[int, list[StoredRun]]:

@@ -38,9 +38,13 @@ def closed(history: RandomHistory, tmp_path_factory: pytest.TempPathFactory) -> 
     return settings, landings
 
 
-def test_final_figures_and_adjustments_equal_the_oracle(closed: tuple[Settings, list[Landing]], history: RandomHistory) -> None:
+def test_final_figures_and_adjustments_equal_the_oracle(
+    closed: tuple[Settings, list[Landing]], history: RandomHistory
+) -> None:
     settings, landings = closed
-    final = rows(settings.warehouse, "select billing_period from billing.billing_periods where status = 'final' order by 1")
+    final = rows(
+        settings.warehouse, "select billing_period from billing.billing_periods where status = 'final' order by 1"
+    )
     assert final == [(close.billing_period,) for close in history.closes] and len(final) == 2
     with warehouse.read(settings) as connection:
         assert compare(compute(landings, history.closes), connection) == []

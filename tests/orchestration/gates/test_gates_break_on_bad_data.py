@@ -391,6 +391,48 @@ def test_the_fault_breaks_its_gates_and_no_other(make_home, fault):
     assert fault.shows in shown["detail"]
 
 
+def _negative_month(metric: str, quantity: int, allow_negative: str) -> str:
+    """One metric's only month below zero, in every mart that shows it; its line, if it has one, follows."""
+    return (
+        f"delete from intermediate.int_usage_postings where metric = '{metric}' and account_id = 'kiku' and batch_id = 2;"
+        + _in(
+            EVERY_ROLLUP,
+            f"set quantity = {quantity}, event_count = 1 where metric = '{metric}' and account_id = 'kiku'",
+        )
+        + f";update billing.invoice_lines set quantity = {quantity} where account_id = 'kiku' and sku = '{metric}';"
+        f"update staging.stg_reference__metrics set allow_negative = {allow_negative} where metric = '{metric}'"
+    )
+
+
+@pytest.mark.parametrize("metric", ["storage", "logs"], ids=["billable", "not billable"])
+def test_negative_usage_of_a_metric_that_may_be_negative_blocks_nothing(make_home, metric):
+    run = run_gates(make_home(_negative_month(metric, -4, "true")), PERIOD, AS_OF)
+    assert [(row["gate"], row["detail"]) for row in run.results if not row["passed"]] == []
+    assert run.passed
+
+
+@pytest.mark.parametrize("allow_negative", ["false", "null"])
+@pytest.mark.parametrize("metric", ["storage", "logs"], ids=["billable", "not billable"])
+def test_negative_usage_of_any_other_metric_blocks(make_home, metric, allow_negative):
+    run = run_gates(make_home(_negative_month(metric, -4, allow_negative)), PERIOD, AS_OF)
+    row = next(row for row in run.results if row["gate"] == "usage_not_negative")
+    assert not run.passed
+    assert not row["passed"]
+    assert [(shown["metric"], shown["quantity"]) for shown in row["failed_rows"]] == [(metric, "-4.000000000")]
+
+
+def test_negative_usage_of_an_unregistered_metric_blocks(make_home):
+    change = _negative_month("logs", -4, "true") + ";delete from staging.stg_reference__metrics where metric = 'logs'"
+    run = run_gates(make_home(change), PERIOD, AS_OF)
+    assert "usage_not_negative" in {row["gate"] for row in run.blocking}
+
+
+def test_fewer_than_no_events_block_whatever_the_metric_allows(make_home):
+    change = _negative_month("logs", -4, "true") + ";" + _in(EVERY_ROLLUP, "set event_count = -1 where metric = 'logs'")
+    run = run_gates(make_home(change), PERIOD, AS_OF)
+    assert [row["gate"] for row in run.blocking] == ["usage_not_negative"]
+
+
 def test_gate_names_are_unique_snake_case():
     assert len(set(GATE_NAMES)) == len(GATE_NAMES)
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name in GATE_NAMES)
