@@ -38,7 +38,7 @@ class Settings:
 
     @property
     def gates(self) -> Path:
-        """Stored gate results (`results/*.json`) and Data Docs (`data_docs/`)."""
+        """Stored gate results (`results/*.json`), the page that shows them (`index.html`) and Data Docs (`data_docs/`)."""
         return self.home / "gates"
 
     @property

@@ -69,10 +69,10 @@ def status(settings: Settings) -> dict[str, Any]:
 
 
 def paths_to_open(settings: Settings) -> list[Any]:
-    """What a person opens after a run: published files, receipts, Data Docs; those that exist."""
+    """What a person opens after a run: published files, receipts, the gates' page; those that exist."""
     candidates = [
         *sorted(settings.published.glob("*.duckdb")),
         *sorted(settings.finalized.glob("period=*/receipt.json")),
-        settings.gates / "data_docs" / "index.html",
+        settings.gates / "index.html",
     ]
     return [path for path in candidates if path.exists()]

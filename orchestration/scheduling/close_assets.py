@@ -180,7 +180,7 @@ def _may_close(decisions: dict[str, Decision], severity: dg.AssetCheckSeverity) 
 
 def _result(periods: list[str], rows: list[dict[str, Any]], done: list[GateRun]) -> dg.MaterializeResult:
     paths = {f"results of {run.billing_period}": dg.MetadataValue.path(run.results_path) for run in done}
-    pages = [run.data_docs for run in done if run.data_docs]
+    pages = [run.page for run in done if run.page]
     columns = ("gate", "billing_period", "passed", "waived", "observed", "limit")
     return dg.MaterializeResult(
         asset_key=RESULTS,

@@ -1,5 +1,6 @@
 """The samples, replayed as `make run` does: equal to the oracle and to what was planted, closed, verified, late usage adjusted, and stable."""
 
+import json
 import shutil
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +30,28 @@ def test_every_figure_equals_the_independent_oracle(samples_home: Settings, orac
 
 def test_the_planted_figures_come_out(oracle: Result) -> None:
     assert differences_to_expected(oracle, SAMPLES) == []
+
+
+def test_each_planted_break_has_its_planted_cause(samples_home: Settings) -> None:
+    planted = json.loads((SAMPLES / "expected.json").read_text())["ledger_breaks"]
+    key = ("billing_period", "account_id", "sku", "currency_code")
+    expected = sorted(
+        (*(one[part] for part in key), Decimal(one["difference_amount"]), one["cause"]) for one in planted
+    )
+    found = rows(
+        samples_home.warehouse,
+        f"select {', '.join(key)}, difference_amount, cause from finance.ledger_reconciliation "
+        "where status = 'break' and billing_period < '2026-11'",
+    )
+    assert sorted(found) == expected
+    assert {one["cause"] for one in planted} >= {
+        "late_usage",
+        "price",
+        "rounding",
+        "timing",
+        "missing_in_ledger",
+        "missing_in_usage",
+    }
 
 
 def test_both_months_are_final_and_verify_from_the_lake(samples_home: Settings) -> None:

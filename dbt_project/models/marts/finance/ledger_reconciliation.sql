@@ -13,6 +13,10 @@ rates as (
     select * from {{ ref('stg_reference__fx_rates') }}
 ),
 
+entries as (
+    select * from {{ ref('stg_reference__finance_ledger') }}
+),
+
 -- the other side of a break in another currency: the same account and SKU, missing there and present here, worth the same at a rate of the period
 converted as (
     select distinct
@@ -38,9 +42,9 @@ in_another_currency as (
     select billing_period, account_id, sku, other_currency_code from converted
 ),
 
--- the same amount with the other sign in the period before or after: booked a period too early or too late
-shifted as (
-    select distinct compared.billing_period, compared.account_id, compared.sku, compared.currency_code
+-- booked a period too late or too early: the same amount with the other sign in the period before or after
+mirrored as (
+    select compared.billing_period, compared.account_id, compared.sku, compared.currency_code
     from compared
     inner join (
         select billing_period, account_id, sku, currency_code, difference_amount from compared
@@ -50,6 +54,24 @@ shifted as (
         on compared.account_id = neighbours.account_id and compared.sku = neighbours.sku and compared.currency_code = neighbours.currency_code
         and abs(datediff('month', (compared.billing_period || '-01')::date, (neighbours.billing_period || '-01')::date)) = 1
         and compared.difference_amount = -neighbours.difference_amount and compared.difference_amount <> 0
+),
+
+-- or, while that period still runs and has no difference of its own to compare: an entry of the amount that is missing here, booked for the next
+-- period before that was over
+booked_ahead as (
+    select compared.billing_period, compared.account_id, compared.sku, compared.currency_code
+    from compared
+    inner join entries
+        on compared.account_id = entries.account_id and compared.sku = entries.sku and compared.currency_code = entries.currency_code
+        and compared.difference_amount = entries.amount and compared.difference_amount > 0
+        and (compared.billing_period || '-01')::date + interval 1 month = (entries.billing_period || '-01')::date
+        and entries.posted_at < (entries.billing_period || '-01')::date + interval 1 month
+),
+
+shifted as (
+    select * from mirrored
+    union
+    select * from booked_ahead
 ),
 
 caused as (
