@@ -1,7 +1,9 @@
 {# Where the home folder lies, and what "now" and "all we know" mean in this run. #}
 
+{# The home, absolute, because views keep the path for whoever reads them later from another folder. #}
 {% macro home() -%}
-    {{ env_var('USAGE_HOME', '../warehouse') }}
+    {%- set home = env_var('USAGE_HOME', '../warehouse') -%}
+    {{ home if home.startswith('/') else env_var('PWD', '.') ~ '/' ~ home }}
 {%- endmacro %}
 
 {# The time that stands for now (UTC, no zone): USAGE_AS_OF where a run must be repeatable, else the clock. #}
