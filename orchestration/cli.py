@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -16,6 +16,14 @@ from orchestration import summary
 from orchestration.errors import UsageWarehouseError
 from orchestration.locking import writing
 from orchestration.settings import Settings, load_settings, parse_instant
+
+
+class Outcome(NamedTuple):
+    """What a command gives back: its result, its exit code, and for a failure that has a result the reason in one line."""
+
+    result: Any
+    exit_code: int = 0
+    reason: str | None = None
 
 
 class Instant(click.ParamType):
@@ -63,9 +71,9 @@ def command(writes: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                 with summary.progress(quiet=as_json) as report:
                     if writes:
                         with writing(settings, function.__name__.replace("_", "-")):
-                            result, exit_code = function(settings, report, **arguments)
+                            outcome = function(settings, report, **arguments)
                     else:
-                        result, exit_code = function(settings, report, **arguments)
+                        outcome = function(settings, report, **arguments)
             except UsageWarehouseError as error:
                 _fail(str(error), error.exit_code, debug)
             except click.ClickException:
@@ -73,10 +81,12 @@ def command(writes: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             except Exception as error:  # one line for the operator; the traceback on demand
                 _fail(f"{type(error).__name__}: {error}", 1, debug)
             if as_json:
-                click.echo(json.dumps(result, default=_jsonable, ensure_ascii=False))
+                click.echo(json.dumps(outcome.result, default=_jsonable, ensure_ascii=False))
             else:
-                summary.show(function.__name__, settings, result)
-            sys.exit(exit_code)
+                summary.show(function.__name__, settings, outcome.result)
+            if outcome.reason:
+                _fail(outcome.reason, outcome.exit_code, debug=False)
+            sys.exit(outcome.exit_code)
 
         return wrapped
 
@@ -110,56 +120,59 @@ def main() -> None:
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @AS_OF
 @command(writes=True)
-def land(settings: Settings, report: Any, paths: tuple[Path, ...], as_of: datetime | None) -> tuple[Any, int]:
+def land(settings: Settings, report: Any, paths: tuple[Path, ...], as_of: datetime | None) -> Outcome:
     """Land dumps and reference files from PATHS (default: the inbox). Landing a file twice is a no-op."""
     from orchestration import landing, operations
 
     result = (
         landing.land(settings, list(paths), as_of, report) if paths else operations.land_inbox(settings, as_of, report)
     )
-    refused = [entry for entry in result.as_dict()["references"] if entry["status"] == "refused"]
-    return result.as_dict(), 1 if refused else 0
+    refused = result.refused_references
+    if refused:
+        reasons = "; ".join(f"{entry.file_name} refused: {', '.join(entry.faults)}" for entry in refused)
+        return Outcome(result.as_dict(), 1, reasons)
+    return Outcome(result.as_dict())
 
 
 @main.command()
 @click.option("--full-refresh", is_flag=True, help="Build everything anew from the lake; the figures are the same.")
 @AS_OF
 @command(writes=True)
-def build(settings: Settings, report: Any, full_refresh: bool, as_of: datetime | None) -> tuple[Any, int]:
+def build(settings: Settings, report: Any, full_refresh: bool, as_of: datetime | None) -> Outcome:
     """Bring the marts up to date with what has landed (dbt build)."""
     from orchestration import warehouse
 
-    return warehouse.build(settings, as_of, full_refresh, on_progress=report).as_dict(), 0
+    return Outcome(warehouse.build(settings, as_of, full_refresh, on_progress=report).as_dict())
 
 
 @main.command()
 @AS_OF
 @command(writes=True)
-def nightly(settings: Settings, report: Any, as_of: datetime | None) -> tuple[Any, int]:
+def nightly(settings: Settings, report: Any, as_of: datetime | None) -> Outcome:
     """Land the inbox, build, run the gates of periods waiting for their close, publish provisional figures."""
     from orchestration import operations
 
-    return operations.nightly(settings, as_of, report).as_dict(), 0
+    return Outcome(operations.nightly(settings, as_of, report).as_dict())
 
 
 @main.command("month-end")
 @click.argument("period", type=Period())
 @AS_OF
 @command(writes=True)
-def month_end(settings: Settings, report: Any, period: str, as_of: datetime | None) -> tuple[Any, int]:
+def month_end(settings: Settings, report: Any, period: str, as_of: datetime | None) -> Outcome:
     """Build, run the gates, close PERIOD and publish its final figures. Exit code 3 where it may not close yet."""
     from orchestration import operations
 
-    return operations.month_end(settings, period, as_of, report).as_dict(), 0
+    return Outcome(operations.month_end(settings, period, as_of, report).as_dict())
 
 
 @main.command()
 @command(writes=False)
-def status(settings: Settings, report: Any) -> tuple[Any, int]:
+def status(settings: Settings, report: Any) -> Outcome:
     """Batches, periods, last gates, SLIs."""
     from orchestration import operations
 
-    return operations.status(settings), 0
+    return Outcome(operations.status(settings))
 
 
 @main.command()
@@ -168,22 +181,24 @@ def status(settings: Settings, report: Any) -> tuple[Any, int]:
     "--recompute/--no-recompute", default=True, help="Also recompute the period's figures from the lake (default)."
 )
 @command(writes=False)
-def verify(settings: Settings, report: Any, period: str | None, recompute: bool) -> tuple[Any, int]:
+def verify(settings: Settings, report: Any, period: str | None, recompute: bool) -> Outcome:
     """Re-check receipts (all, or PERIOD's): files, hash chain, and recomputation from the lake. Exit code 4 where anything differs."""
     from orchestration import closing
 
     result = closing.verify(settings, period, recompute)
-    return result.as_dict(), 0 if result.ok else 4
+    if result.ok:
+        return Outcome(result.as_dict())
+    return Outcome(result.as_dict(), 4, f"verification failed, {len(result.problems)} problem(s): {result.problems[0]}")
 
 
 @main.command()
 @click.argument("line_id")
 @command(writes=False)
-def explain(settings: Settings, report: Any, line_id: str) -> tuple[Any, int]:
+def explain(settings: Settings, report: Any, line_id: str) -> Outcome:
     """An invoice line down to its tiers, days, hours, batches, files and events."""
     from orchestration import operations
 
-    return operations.explain(settings, line_id), 0
+    return Outcome(operations.explain(settings, line_id))
 
 
 @main.command()
@@ -195,8 +210,10 @@ def explain(settings: Settings, report: Any, line_id: str) -> tuple[Any, int]:
 @command(writes=False)
 def export(
     settings: Settings, report: Any, audience: str, period: str, form: str, out: Path, account: str | None
-) -> tuple[Any, int]:
+) -> Outcome:
     """Write a period's marts as CSV or Parquet, statements as PDF, or a FOCUS cost and usage file."""
     from orchestration import publishing
 
-    return {"written": [str(path) for path in publishing.export(settings, audience, period, form, out, account)]}, 0
+    return Outcome(
+        {"written": [str(path) for path in publishing.export(settings, audience, period, form, out, account)]}
+    )

@@ -64,6 +64,7 @@ def test_the_line_from_build_to_export_and_a_tampered_receipt(place: Path, tmp_p
     receipt.write_text(receipt.read_text().replace("2026-12-06", "2026-12-07"))
     tampered = usage(home, "verify", "2026-09", "--no-recompute")
     assert tampered.returncode == 4 and "receipt.json" in tampered.stdout
+    assert "verification failed" in tampered.stderr and len(tampered.stderr.splitlines()) == 1
 
 
 def test_a_blocked_close_exits_3_and_says_why_in_one_line(place: Path) -> None:
@@ -96,7 +97,7 @@ def test_a_broken_reference_file_is_refused_with_every_fault_and_exit_1(place: P
     broken.write_text("account_id,account_name,billing_timezone,currency_code\na1,A,Mars/Olympus,USD\na1,B,UTC,XYZ\n")
     refused = usage(tmp_path / "home", "land", str(broken))
     assert refused.returncode == 1
-    assert all(fault in refused.stdout for fault in ("Mars/Olympus", "XYZ", "a1"))
+    assert all(fault in refused.stdout and fault in refused.stderr for fault in ("Mars/Olympus", "XYZ", "a1"))
 
 
 def test_a_second_writer_is_told_who_holds_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
