@@ -3,16 +3,17 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from orchestration import landing, warehouse
-from orchestration.settings import DBT_PROJECT, PROJECT_ROOT, Settings
+from orchestration.settings import DBT_PROJECT, Settings
 from tests.end_to_end.histories import Options, make_history
 
-DBT = PROJECT_ROOT / ".venv" / "bin" / "dbt"
+DBT = Path(sys.executable).with_name("dbt")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def dbt(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]
         "DBT_LOG_PATH": str(folder / "logs"),
     }
     return subprocess.run(
-        [shutil.which("dbt") or str(DBT), "--no-use-colors", *arguments],
+        [str(DBT), "--no-use-colors", *arguments],
         cwd=DBT_PROJECT,
         env=environment,
         capture_output=True,
