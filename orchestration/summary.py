@@ -107,7 +107,9 @@ def _land(settings: Settings, result: dict[str, Any]) -> None:
 
 
 def _build(settings: Settings, result: dict[str, Any]) -> None:
-    OUT.print(f"Built {result['models']} models, {result['tests']} tests passed, in {result['seconds']} s.")
+    OUT.print(
+        f"Built {result['models']} models, {result['tests'] - len(result['warnings'])} tests passed, in {result['seconds']} s."
+    )
     for name in result["warnings"]:
         OUT.print(f"  warning: {name}", markup=False)
 
