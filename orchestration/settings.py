@@ -50,10 +50,6 @@ class Settings:
         return self.home / "published"
 
     @property
-    def exports(self) -> Path:
-        return self.home / "exports"
-
-    @property
     def scratch(self) -> Path:
         """Work in progress; safe to delete whenever no command runs."""
         return self.home / ".scratch"
