@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestration.settings import PROJECT_ROOT
 
-# Front to back; rooms of one line may not import each other's later neighbours.
+# Front to back.
 ORDER = [
     "errors",
     "settings",

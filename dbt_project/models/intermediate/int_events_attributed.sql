@@ -86,8 +86,9 @@ resolved as (
             else 'none'
         end as resolved_key_type,
         -- the sampling rate as a fraction in lowest terms: each event stands for sampled_of / sampled events
-        (points.sampling_rate::decimal(38, 9) * 1000000000)::hugeint // gcd((points.sampling_rate::decimal(38, 9) * 1000000000)::hugeint, 1000000000::hugeint) as sampled,
-        1000000000::hugeint // gcd((points.sampling_rate::decimal(38, 9) * 1000000000)::hugeint, 1000000000::hugeint) as sampled_of
+        {{ to_ninths('points.sampling_rate::decimal(38, 9)') }} as rate_ninths,
+        rate_ninths // gcd(rate_ninths, 1000000000::hugeint) as sampled,
+        1000000000::hugeint // gcd(rate_ninths, 1000000000::hugeint) as sampled_of
     from points
     left join metrics
         on points.metric = metrics.metric and {{ known('metrics') }}
