@@ -167,8 +167,9 @@ def _explain(settings: Settings, result: dict[str, Any]) -> None:
             "status",
         ],
     )
-    for name in ("tiers", "days", "hours", "batches", "files", "events"):
-        table(name.capitalize(), result[name])
+    for name in ("tiers", "rests_on", "days", "hours", "batches", "files", "events"):
+        if name in result:
+            table(name.capitalize().replace("_", " "), result[name])
     OUT.print("Every step adds up exactly." if result["adds_up"] else "The steps do NOT add up to the line.")
 
 

@@ -99,3 +99,8 @@
         '((' ~ part ~ ')::decimal(38, 6) * 1000000)::hugeint * 1000000000000', '((' ~ whole ~ ')::decimal(38, 6) * 1000000)::hugeint'
     )) }} end
 {%- endmacro %}
+
+{# An amount (≥ 0) cut down to whole minor units of its currency. #}
+{% macro cut_to_minor_unit(amount, minor_unit) -%}
+    ({{ amount }}::decimal(38, 12) - {{ amount }}::decimal(38, 12) % {{ minor_amount(minor_unit) }}::decimal(38, 12))::decimal(38, 6)
+{%- endmacro %}

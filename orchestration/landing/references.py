@@ -50,6 +50,7 @@ def read_reference(dump: Dump, batch_id: int) -> tuple[pa.Table, list[str]]:
         *_overlaps(table, rows),
         *_packages(rows),
         *_tiers(table, rows),
+        *_circles(table, rows),
     ]
     if faults:
         return table.schema.empty_table(), faults
@@ -130,6 +131,8 @@ def _complaint(column: Column, value: Any) -> str | None:
         return f"is not above {column.above}"
     if column.least is not None and value < column.least:
         return f"is below {column.least}"
+    if column.most is not None and value > column.most:
+        return f"is above {column.most}"
     return None
 
 
@@ -189,6 +192,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "integer": _integer,
     "decimal": _exact("decimal"),
     "factor": _exact("factor"),
+    "percent": _exact("percent"),
     "date": _date,
     "instant": _instant,
 }
@@ -197,6 +201,7 @@ _KIND_NAMES = {
     "integer": "a whole number",
     "decimal": "a decimal number of at most 26 digits before and 12 after the point",
     "factor": "a decimal number of at most 20 digits before and 18 after the point",
+    "percent": "a decimal number of at most 3 digits before and 9 after the point",
     "date": "a date (YYYY-MM-DD)",
     "instant": "an ISO 8601 time",
 }
@@ -294,3 +299,21 @@ def _tiers(table: Table, rows: list[Row]) -> Iterable[str]:
                 yield f"row {number}: tier {tier} of price {price_id!r} follows one without up_to"
             elif upper["up_to"] is not None and upper["up_to"] <= lower["up_to"]:
                 yield f"row {number}: up_to of tier {tier} of price {price_id!r} is not above that of the tier before"
+
+
+def _circles(table: Table, rows: list[Row]) -> Iterable[str]:
+    """Parents that are their own ancestors: nobody could be invoiced. Each circle is told once, at its first row."""
+    if not table.parent:
+        return
+    parent, key = table.parent
+    parents = {row[key]: row[parent] for row in rows}
+    told: set[str] = set()
+    for number, row in enumerate(rows, 1):
+        path, at = [], row[key]
+        while at in parents and at not in path and at not in told:
+            path.append(at)
+            at = parents[at]
+        if at in path:
+            circle = path[path.index(at) :]
+            told.update(circle)
+            yield f"row {number}: {parent} runs in a circle: {' → '.join([*circle, at])}"

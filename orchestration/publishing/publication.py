@@ -42,15 +42,19 @@ class Publication:
         for relation in AUDIENCES[self.audience]:
             columns = self._columns(relation.name)
             if "billing_period" in columns and (self.account is None or "account_id" in columns):
-                queries[relation.name] = f"select * from {self.table(relation.name)} where {self.condition()}"
+                # an account sees what it is charged, and what stands on its invoice
+                owners = [column for column in ("account_id", "invoice_account_id") if column in columns]
+                condition = self.condition(columns=tuple(owners))
+                queries[relation.name] = f"select * from {self.table(relation.name)} where {condition}"
         return queries
 
-    def condition(self, alias: str = "") -> str:
-        """The SQL condition on a table with billing_period and account_id."""
+    def condition(self, alias: str = "", columns: tuple[str, ...] = ("account_id",)) -> str:
+        """The SQL condition on a table with billing_period, and with the account in one of these columns."""
         dot = f"{alias}." if alias else ""
         conditions = [f"{dot}billing_period = {literal(self.period)}"]
         if self.account is not None:
-            conditions.append(f"{dot}account_id = {literal(self.account)}")
+            owned = " or ".join(f"{dot}{column} = {literal(self.account)}" for column in columns)
+            conditions.append(f"({owned})")
         return " and ".join(conditions)
 
     def rows(self, query: str) -> list[dict]:

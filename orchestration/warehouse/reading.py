@@ -28,7 +28,7 @@ def read(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def rows(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a query as dictionaries, column name → value."""
     cursor = connection.execute(query, parameters or [])

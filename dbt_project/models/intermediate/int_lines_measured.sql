@@ -1,5 +1,6 @@
--- The lines to be rated: a price's usage of an account, SKU, region and unit in a period. A plan that charges without usage (a flat price, a fee on
--- the first tier) has a line of quantity zero for every period in which the account holds it.
+-- The lines to be rated: a price's usage of an account, SKU, region and unit in a slice of a period, with what came before it in the period, because
+-- free units and tiers run on from slice to slice of the same price. A plan that charges without usage (a flat price, a fee on the first tier) has a
+-- line of quantity zero for every period in which the account holds it.
 with priced as (
     select * from {{ ref('int_usage_priced') }} where price_id is not null
 ),
@@ -37,10 +38,10 @@ periods as (
     select
         if(status = 'final', 'known', 'billed') as scenario,
         billing_period,
-        (billing_period || '-01')::date as first_date,
-        ((billing_period || '-01')::date + interval 1 month)::date as next_first_date
+        first_date,
+        next_first_date
     from {{ ref('int_periods_dated') }}
-    where has_usage
+    where is_billed
 ),
 
 used as (
@@ -52,10 +53,11 @@ used as (
         min(priced.metric) as metric,
         priced.sku,
         -- a flat price is charged once a period, wherever the usage was
-        case prices.model when 'flat' then prices.region else priced.region end as region,
+        if(prices.model = 'flat', prices.region, priced.region) as region,
         priced.unit,
         max(priced.plan_id) as plan_id,
         priced.price_id,
+        if(prices.model = 'flat', null, priced.slice_from) as slice_from,
         min(priced.billing_date) as first_date,
         max(priced.billing_date) as last_date,
         sum(priced.quantity)::decimal(38, 9) as quantity
@@ -107,10 +109,17 @@ measured as (
 )
 
 select
+    {{ line_id(["billing_period", "account_id", "'usage'", "measured.sku", "measured.region", "unit", "measured.price_id", "slice_from"]) }} as line_id,
     measured.*,
+    (sum(quantity) over slices - quantity)::decimal(38, 9) as quantity_before,
+    (sum(quantity) over price_of_period)::decimal(38, 9) as period_quantity,
+    row_number() over slices = 1 as is_first_slice,
     prices.model as pricing_model,
     prices.currency_code,
     prices.free_units,
     prices.package_size
 from measured
 inner join prices on measured.price_id = prices.price_id
+window
+    price_of_period as (partition by scenario, billing_period, account_id, measured.sku, measured.region, unit, measured.price_id),
+    slices as (price_of_period order by slice_from nulls first)
