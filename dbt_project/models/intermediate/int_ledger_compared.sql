@@ -64,6 +64,7 @@ select
     {{ minor_amount('currencies.minor_unit') }} as minor_amount,
     max(if(scenario_amounts.scenario = 'known_to_ledger', scenario_amount + coalesce(constant_amount, 0), null)) as known_to_ledger_amount,
     max(if(scenario_amounts.scenario = 'with_duplicates', scenario_amount + coalesce(constant_amount, 0), null)) as with_duplicates_amount,
+    max(if(scenario_amounts.scenario = 'with_unattributed', scenario_amount + coalesce(constant_amount, 0), null)) as with_unattributed_amount,
     max(if(scenario_amounts.scenario = 'previous_price', scenario_amount + coalesce(constant_amount, 0), null)) as previous_price_amount,
     max(if(scenario_amounts.scenario = 'next_price', scenario_amount + coalesce(constant_amount, 0), null)) as next_price_amount
 from compared
