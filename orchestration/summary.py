@@ -177,6 +177,31 @@ def _export(settings: Settings, result: dict[str, Any]) -> None:
         OUT.print(path, markup=False, soft_wrap=True)
 
 
+def _compare(settings: Settings, result: dict[str, Any]) -> None:
+    counts = ("mart", "rows_here", "rows_there", "only_here", "only_there", "differing", "within_tolerance")
+    table(
+        f"Against {result['against']}, tolerance {result['tolerance']:f}",
+        [{name: mart[name] for name in counts} | _largest(mart["largest"]) for mart in result["marts"]],
+    )
+    columns = ("columns_only_here", "columns_only_there", "columns_of_other_type")
+    for mart in result["marts"]:
+        for name in columns:
+            if mart[name]:
+                OUT.print(f"  {mart['mart']}: {name.replace('_', ' ')}: {', '.join(mart[name])}", markup=False)
+    for name in ("marts_only_here", "marts_only_there"):
+        if result[name]:
+            OUT.print(f"  {name.replace('_', ' ')}: {', '.join(result[name])}", markup=False)
+    OUT.print("Equal within the tolerance." if result["equal"] else "NOT equal within the tolerance.")
+
+
+def _largest(largest: dict[str, Any] | None) -> dict[str, Any]:
+    """The cells of a mart's largest difference; empty where nothing differs."""
+    if largest is None:
+        return {"largest_difference": None, "of": "", "in": ""}
+    key = ", ".join(_cell(value) for value in largest["key"].values())
+    return {"largest_difference": largest["difference"], "of": largest["column"], "in": key}
+
+
 def _plain(settings: Settings, result: dict[str, Any]) -> None:
     OUT.print(result)
 
@@ -190,4 +215,5 @@ SUMMARIES: dict[str, Callable[[Settings, dict[str, Any]], None]] = {
     "verify": _verify,
     "explain": _explain,
     "export": _export,
+    "compare": _compare,
 }
