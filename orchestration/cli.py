@@ -234,6 +234,23 @@ def export(
     )
 
 
+@main.command("shadow-rate")
+@click.option(
+    "--prices",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with the other prices: prices and/or price_tiers, each .csv or .parquet. Its rows go before those in force.",
+)
+@click.option("--period", required=True, type=Period())
+@AS_OF
+@command(writes=True)
+def shadow_rate(settings: Settings, report: Any, prices: Path, period: str, as_of: datetime | None) -> Outcome:
+    """Rate a period's usage with other prices, into billing.shadow_rating. Nothing that is billed changes."""
+    from orchestration import operations
+
+    return Outcome(operations.shadow_rate(settings, prices, period, as_of, report).as_dict())
+
+
 @main.command()
 @click.option(
     "--against",

@@ -15,6 +15,9 @@ from orchestration.settings import Settings
 OUT = Console(width=None if sys.stdout.isatty() else 180)  # a log file is no narrow terminal
 ERR = Console(stderr=True)
 
+# How many accounts a summary lists; the mart has all.
+ROWS_SHOWN = 20
+
 # Queries that finance can paste, on the published file.
 FINANCE_QUERIES = (
     (
@@ -177,6 +180,17 @@ def _export(settings: Settings, result: dict[str, Any]) -> None:
         OUT.print(path, markup=False, soft_wrap=True)
 
 
+def _shadow_rate(settings: Settings, result: dict[str, Any]) -> None:
+    OUT.print(f"{result['billing_period']} by the other prices: {result['accounts_changed']:,} account(s) change.")
+    table("Total", result["totals"])
+    changed = [row for row in result["accounts"] if row["difference_amount"]]
+    changed.sort(key=lambda row: row["difference_amount"].copy_abs(), reverse=True)
+    table(f"Accounts, by difference ({min(len(changed), ROWS_SHOWN)} of {len(changed)})", changed[:ROWS_SHOWN])
+    for warning in result["warnings"]:
+        OUT.print(f"  warning: {warning}", markup=False)
+    OUT.print("Every account and SKU: billing.shadow_rating. Nothing that is billed has changed.")
+
+
 def _compare(settings: Settings, result: dict[str, Any]) -> None:
     counts = ("mart", "rows_here", "rows_there", "only_here", "only_there", "differing", "within_tolerance")
     table(
@@ -215,5 +229,6 @@ SUMMARIES: dict[str, Callable[[Settings, dict[str, Any]], None]] = {
     "verify": _verify,
     "explain": _explain,
     "export": _export,
+    "shadow_rate": _shadow_rate,
     "compare": _compare,
 }
