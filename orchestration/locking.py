@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from orchestration.errors import UsageWarehouseError
 from orchestration.settings import Settings
@@ -33,4 +34,22 @@ def writing(settings: Settings, command: str, wait_seconds: float = 30.0) -> Ite
         handle.truncate()
         json.dump({"pid": os.getpid(), "command": command}, handle)
         handle.flush()
+        yield
+
+
+@contextmanager
+def undisturbed(home: Path) -> Iterator[None]:
+    """Keep runs that write to the home waiting while a long read goes on, which would otherwise see one run's tables beside another's.
+
+    Many readers at a time. Writes nothing. Raises UsageWarehouseError, naming the holder, where a run is writing right now.
+    """
+    lock = home / ".lock"
+    if not lock.exists():  # nobody has ever written here
+        yield
+        return
+    with lock.open(encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageWarehouseError(f"another run is writing to {home}: {handle.read()}") from None
         yield

@@ -50,6 +50,11 @@ class Settings:
         return self.home / "published"
 
     @property
+    def shadow(self) -> Path:
+        """What periods would come to by other prices, one file each, as the last shadow rating of the period found it."""
+        return self.home / "shadow"
+
+    @property
     def scratch(self) -> Path:
         """Work in progress; safe to delete whenever no command runs."""
         return self.home / ".scratch"

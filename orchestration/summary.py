@@ -15,6 +15,9 @@ from orchestration.settings import Settings
 OUT = Console(width=None if sys.stdout.isatty() else 180)  # a log file is no narrow terminal
 ERR = Console(stderr=True)
 
+# How many accounts a summary lists; the mart has all.
+ROWS_SHOWN = 20
+
 # Queries that finance can paste, on the published file.
 FINANCE_QUERIES = (
     (
@@ -178,6 +181,42 @@ def _export(settings: Settings, result: dict[str, Any]) -> None:
         OUT.print(path, markup=False, soft_wrap=True)
 
 
+def _shadow_rate(settings: Settings, result: dict[str, Any]) -> None:
+    OUT.print(f"{result['billing_period']} by the other prices: {result['accounts_changed']:,} account(s) change.")
+    table("Total", result["totals"])
+    changed = [row for row in result["accounts"] if row["difference_amount"]]
+    changed.sort(key=lambda row: row["difference_amount"].copy_abs(), reverse=True)
+    table(f"Accounts, by difference ({min(len(changed), ROWS_SHOWN)} of {len(changed)})", changed[:ROWS_SHOWN])
+    for warning in result["warnings"]:
+        OUT.print(f"  warning: {warning}", markup=False)
+    OUT.print("Every account and SKU: billing.shadow_rating. Nothing that is billed has changed.")
+
+
+def _compare(settings: Settings, result: dict[str, Any]) -> None:
+    counts = ("mart", "rows_here", "rows_there", "only_here", "only_there", "differing", "within_tolerance")
+    table(
+        f"Against {result['against']}, tolerance {result['tolerance']:f}",
+        [{name: mart[name] for name in counts} | _largest(mart["largest"]) for mart in result["marts"]],
+    )
+    columns = ("columns_only_here", "columns_only_there", "columns_of_other_type")
+    for mart in result["marts"]:
+        for name in columns:
+            if mart[name]:
+                OUT.print(f"  {mart['mart']}: {name.replace('_', ' ')}: {', '.join(mart[name])}", markup=False)
+    for name in ("marts_only_here", "marts_only_there"):
+        if result[name]:
+            OUT.print(f"  {name.replace('_', ' ')}: {', '.join(result[name])}", markup=False)
+    OUT.print("Equal within the tolerance." if result["equal"] else "NOT equal within the tolerance.")
+
+
+def _largest(largest: dict[str, Any] | None) -> dict[str, Any]:
+    """The cells of a mart's largest difference; empty where nothing differs."""
+    if largest is None:
+        return {"largest_difference": None, "of": "", "in": ""}
+    key = ", ".join(_cell(value) for value in largest["key"].values())
+    return {"largest_difference": largest["difference"], "of": largest["column"], "in": key}
+
+
 def _plain(settings: Settings, result: dict[str, Any]) -> None:
     OUT.print(result)
 
@@ -191,4 +230,6 @@ SUMMARIES: dict[str, Callable[[Settings, dict[str, Any]], None]] = {
     "verify": _verify,
     "explain": _explain,
     "export": _export,
+    "shadow_rate": _shadow_rate,
+    "compare": _compare,
 }
