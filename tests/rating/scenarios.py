@@ -276,7 +276,9 @@ def _complete_line(sections: dict[str, list[Row]], row: Row, where: str) -> None
     if row["base"]:
         bases = [each for each in sections["prices"] + sections["subscriptions"] if row["base"] in (each.get("price"), each.get("subscription"))]  # fmt: skip
         if not bases:
-            raise ScenarioError(f"{where}: a discount takes off from {row['base']}, which is no price and no subscription")
+            raise ScenarioError(
+                f"{where}: a discount takes off from {row['base']}, which is no price and no subscription"
+            )
         source = bases[0]
     if row["sku"] is None:
         row["sku"] = source.get("sku", ANY)

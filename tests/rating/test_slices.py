@@ -85,7 +85,9 @@ def test_slices_have_lines_of_their_own(billed, scenario):
 
 
 def _table(lines: list[dict], columns: tuple[str, ...]) -> list[tuple]:
-    return sorted((tuple(line[column] for column in columns) for line in lines), key=lambda row: tuple(map(str, row[:7])))
+    return sorted(
+        (tuple(line[column] for column in columns) for line in lines), key=lambda row: tuple(map(str, row[:7]))
+    )
 
 
 def _invoices(billed: Billed, scenario: Scenario) -> dict[tuple, object]:
