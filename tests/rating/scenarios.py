@@ -154,6 +154,14 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "currency": Key(currency, "USD"),
         "amount": Key(number, REQUIRED),
     },
+    "balances": {
+        "credit": Key(name, REQUIRED),
+        "period": Key(month, REQUIRED),
+        "opening": Key(number, REQUIRED),
+        "burned": Key(number, REQUIRED),
+        "expired": Key(number, REQUIRED),
+        "closing": Key(number, REQUIRED),
+    },
 }
 NEEDED = ("accounts", "lines", "invoices")
 
@@ -248,9 +256,8 @@ def _complete(sections: dict[str, list[Row]], where: str) -> None:
         for row in rows:
             if "account" in row and row["account"] is None:
                 row["account"] = first
-            for key in ("account", "parent"):
-                if row.get(key) and row[key] not in known:
-                    raise ScenarioError(f"{where}: {section} names the account {row[key]}, which is not in accounts")
+            if "account" in row and row["account"] not in known:
+                raise ScenarioError(f"{where}: {section} names the account {row['account']}, which is not in accounts")
     for row in sections["lines"]:
         _complete_line(sections, row, where)
 
@@ -280,6 +287,10 @@ def _complete_line(sections: dict[str, list[Row]], row: Row, where: str) -> None
                 f"{where}: a discount takes off from {row['base']}, which is no price and no subscription"
             )
         source = bases[0]
+    if row["quantity"] is None:
+        if row["type"] in ("usage", "subscription"):
+            raise ScenarioError(f"{where}: a {row['type']} line needs a quantity")
+        row["quantity"] = Decimal(0)
     if row["sku"] is None:
         row["sku"] = source.get("sku", ANY)
     if row["region"] is None:
