@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 25, tzinfo=UTC)
 # Somebody's usage makes every month from the first to the last of these a billed one; November 2026 is still open.
 BILLED_FROM, BILLED_TO = "2024-02-10T00:00:00Z", "2026-11-10T00:00:00Z"
 
-NEW_COLUMNS = {"invoice_account_id", "charge_type", "reference_id", "base_line_id", "slice_from"}
+NEEDED_COLUMNS = {"invoice_account_id", "charge_type", "reference_id", "base_line_id", "slice_from"}
 COLUMNS = (
     "period", "account", "type", "of", "base", "slice_from", "sku", "region", "currency", "quantity", "precise_amount", "amount",
 )  # fmt: skip
@@ -43,7 +43,7 @@ def _lines(billed: Billed, scenario: Scenario) -> list[dict]:
         for account in scenario["accounts"]
         for line in billed.of(scenario.own(account["account"]), "invoice_lines")
     ]
-    missing = NEW_COLUMNS - set(lines[0]) if lines else set()
+    missing = NEEDED_COLUMNS - set(lines[0]) if lines else set()
     assert not missing, f"billing.invoice_lines has no column {', '.join(sorted(missing))}"
     by_id = {line["line_id"]: line for line in lines}
     return [_shown(scenario, line, by_id.get(line["base_line_id"])) for line in lines]

@@ -75,5 +75,8 @@ def test_every_case_of_the_tables_names_its_source():
     cases = read_cases()
     assert len({case.case for case in cases}) == len(cases)
     assert all(
-        case.source.startswith(("http", "getlago/", "billabear/", "rule ", "contracts ", "a ")) for case in cases
+        case.source.startswith(
+            ("http", "getlago/", "billabear/", "openmeterio/", "killbill/", "rule ", "contracts ", "a ")
+        )
+        for case in cases
     )
