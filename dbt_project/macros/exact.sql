@@ -63,16 +63,18 @@
 {%- endmacro %}
 
 {#
-    quantity (DECIMAL(38,9)) × price (DECIMAL(38,12)) / per (a whole number: 1, or 100 for a percentage) as DECIMAL(38,12), rounded once at the
-    12th digit. The whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units at 10⁶ are both exact.
+    quantity (DECIMAL with `digits` behind the point) × price (DECIMAL(38,12)) / per (a whole number: 1, or 100 for a percentage) as DECIMAL(38,12),
+    rounded once at the 12th digit. The whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units at
+    10⁶ are both exact.
 #}
-{% macro quantity_times_price(quantity, price, per=1) -%}
+{% macro quantity_times_price(quantity, price, per=1, digits=9) -%}
+    {%- set scale = '1' ~ '0' * digits -%}
     {%- set price_twelfths = to_twelfths(price) -%}
     {%- set whole = '(trunc(' ~ quantity ~ ')::hugeint * ' ~ price_twelfths ~ ')' -%}
-    {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * 1000000000)::hugeint * ' ~ price_twelfths -%}
+    {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * ' ~ scale ~ ')::hugeint * ' ~ price_twelfths -%}
     {{ from_twelfths(
         '(' ~ whole ~ ' // ' ~ per ~ ' + '
-        ~ divide_rounded('(' ~ whole ~ ' % ' ~ per ~ ' * 1000000000 + ' ~ fraction ~ ')', '(1000000000::hugeint * ' ~ per ~ ')') ~ ')'
+        ~ divide_rounded('(' ~ whole ~ ' % ' ~ per ~ ' * ' ~ scale ~ ' + ' ~ fraction ~ ')', '(' ~ scale ~ '::hugeint * ' ~ per ~ ')') ~ ')'
     ) }}
 {%- endmacro %}
 

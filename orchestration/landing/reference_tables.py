@@ -15,7 +15,6 @@ ARROW_TYPES = {
     "integer": pa.int32(),
     "decimal": pa.decimal128(38, 12),
     "factor": pa.decimal128(38, 18),
-    "percent": pa.decimal128(12, 9),
     "date": pa.date32(),
     "instant": pa.timestamp("us"),
 }
@@ -161,7 +160,7 @@ TABLES = {
             _given("discount_id"),
             _given("account_id"),
             Column("sku", default="*"),
-            _given("percent", "percent", least=0, most=100),
+            _given("percent", "decimal", least=0, most=100),
             *_valid("date"),
         ),
         keys=(("discount_id",),),

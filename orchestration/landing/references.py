@@ -192,7 +192,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "integer": _integer,
     "decimal": _exact("decimal"),
     "factor": _exact("factor"),
-    "percent": _exact("percent"),
     "date": _date,
     "instant": _instant,
 }
@@ -201,7 +200,6 @@ _KIND_NAMES = {
     "integer": "a whole number",
     "decimal": "a decimal number of at most 26 digits before and 12 after the point",
     "factor": "a decimal number of at most 20 digits before and 18 after the point",
-    "percent": "a decimal number of at most 3 digits before and 9 after the point",
     "date": "a date (YYYY-MM-DD)",
     "instant": "an ISO 8601 time",
 }

@@ -33,7 +33,7 @@ applying as (
         base_lines.scenario,
         base_lines.line_id as base_line_id,
         discounts.discount_id,
-        discounts.percent::decimal(38, 9) as percent,
+        discounts.percent::decimal(38, 12) as percent,
         row_number() over (partition by base_lines.scenario, base_lines.line_id order by discounts.discount_id) as place
     from base_lines
     inner join discounts
@@ -52,8 +52,8 @@ taken_off as (
         applying.base_line_id,
         applying.place,
         applying.discount_id,
-        (left_over - {{ quantity_times_price('applying.percent', 'left_over', 100) }})::decimal(38, 12),
-        (-{{ quantity_times_price('applying.percent', 'left_over', 100) }})::decimal(38, 12)
+        (left_over - {{ quantity_times_price('left_over', 'applying.percent', 100, digits=12) }})::decimal(38, 12),
+        (-{{ quantity_times_price('left_over', 'applying.percent', 100, digits=12) }})::decimal(38, 12)
     from taken_off
     inner join applying
         on taken_off.scenario = applying.scenario and taken_off.base_line_id = applying.base_line_id and taken_off.place + 1 = applying.place

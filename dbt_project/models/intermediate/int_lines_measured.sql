@@ -82,15 +82,20 @@ held_plans as (
         0::decimal(38, 9) as quantity
     from plans
     inner join accounts on plans.account_id = accounts.account_id
-    inner join prices on plans.plan_id = prices.plan_id and prices.currency_code = accounts.currency_code
+    inner join prices on plans.plan_id = prices.plan_id
     inner join first_tiers on prices.price_id = first_tiers.price_id and first_tiers.flat_fee <> 0
     inner join periods
         on greatest(periods.first_date, coalesce(plans.valid_from, '-infinity'::date), prices.valid_from)
         < least(periods.next_first_date, coalesce(plans.valid_to, 'infinity'::date), prices.valid_to)
+    -- as with usage, a price in the account's own currency goes before one in another
+    left join prices as own_prices
+        on prices.plan_id = own_prices.plan_id and prices.sku = own_prices.sku and prices.region = own_prices.region
+        and own_prices.currency_code = accounts.currency_code and prices.currency_code <> accounts.currency_code
+        and own_prices.valid_from < prices.valid_to and own_prices.valid_to > prices.valid_from
     left join skus on prices.sku = skus.sku
     left join metrics on skus.metric = metrics.metric
     where
-        coalesce(skus.billable, true) and prices.model in ('flat', 'graduated', 'graduated_percentage')
+        own_prices.price_id is null and coalesce(skus.billable, true) and prices.model in ('flat', 'graduated', 'graduated_percentage')
         and (periods.scenario = 'billed' or (periods.billing_period, plans.account_id, prices.sku) in (select (billing_period, account_id, sku) from late_keys))
     qualify row_number() over (partition by periods.billing_period, plans.account_id, prices.price_id order by plans.valid_from) = 1
 ),

@@ -1,7 +1,7 @@
 -- Every billing period there is: those with usage, those that are closed, the one after the last closed (it takes the adjustments), and the one that
 -- is running; with its end and its state. `is_billed`: what needs no usage (flat prices, fees, subscriptions, minimums) is due. That is every period
--- in which anybody has usage; not the gaps between, as one event with a clock that is years off would open hundreds of months. Where nobody has used
--- anything yet: every month from the first plan, subscription or commitment on.
+-- in which anybody has usage, and a gap between two of them, unless it is longer than three years: that is no pause but one event with a clock that is
+-- off, and would open hundreds of months. Where nobody has used anything yet: every month from the first plan, subscription or commitment on.
 with recursive usage as (
     select distinct billing_period from {{ ref('int_postings_by_period') }}
 ),
@@ -34,8 +34,26 @@ unused as (
     where first_date + interval 1 month <= {{ as_of() }}
 ),
 
+followed as (
+    select
+        (billing_period || '-01')::date as first_date,
+        lead((billing_period || '-01')::date) over (order by billing_period) as next_used_date
+    from usage
+),
+
+paused as (
+    select (first_date + interval 1 month)::date as first_date, next_used_date
+    from followed
+    where first_date + interval 1 month < next_used_date and next_used_date <= first_date + interval 37 month
+    union all
+    select (first_date + interval 1 month)::date, next_used_date from paused
+    where first_date + interval 1 month < next_used_date
+),
+
 billed as (
     select billing_period from usage
+    union
+    select strftime(first_date, '%Y-%m') from paused
     union
     select strftime(first_date, '%Y-%m') from unused
 ),
