@@ -121,8 +121,8 @@ def fill(connection, marts):
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """A history with closes, adjustments, unattributed, late and unpriced usage."""
-    history = make_history(3, Options(events=150, closable=True))
+    """A history with closes, lines of every type, unattributed, late and unpriced usage."""
+    history = make_history(4, Options(events=150, closable=True))
     folders = history.write(tmp_path_factory.mktemp("history"))
     keys = [key for key in history.landings[0] if key.endswith("account_plans.csv")]
     plans = folders[-1].paths / keys[0]
@@ -205,6 +205,44 @@ def test_one_changed_value_is_found(result, warehouse, relation, column):
         new = f"case {column} when 'final' then 'open' else 'final' end"
     warehouse.execute(f"update {relation} set {column} = {new} where {one_row(relation)}")
     assert compare(result, warehouse) != []
+
+
+OF_EVERY_TYPE = (
+    "amount",
+    "precise_amount",
+    "reporting_amount",
+    "reference_id",
+    "invoice_account_id",
+    "sku",
+    "slice_from",
+)
+
+
+@pytest.mark.parametrize("line_type", ["usage", "subscription", "discount", "minimum", "credit", "adjustment"])
+def test_one_changed_value_is_found_on_a_line_of_every_type(result, filled, line_type):
+    of_type = f"from billing.invoice_lines where line_type = '{line_type}' and fx_rate is not null"
+    assert filled.execute(f"select count(*) {of_type}").fetchone() != (0,)
+    row = f"line_id = (select min(line_id) {of_type})"
+    for column in OF_EVERY_TYPE:
+        changed = {"varchar": "'other'", "date": "date '2026-01-01'"}
+        new = changed.get(TYPES.get(column, "varchar"), f"{column} + {SMALLEST.get(TYPES.get(column), 1)}")
+        filled.execute("begin")
+        filled.execute(f"update billing.invoice_lines set {column} = {new} where {row}")
+        found = compare(result, filled)
+        filled.execute("rollback")
+        assert found, column
+
+
+@pytest.mark.parametrize("line_type", ["usage", "subscription", "discount", "minimum", "credit", "adjustment"])
+def test_tiers_that_do_not_sum_up_are_found_on_a_line_of_every_type(result, warehouse, line_type):
+    row = f"(select max(line_id) from billing.invoice_lines where line_type = '{line_type}' and precise_amount <> 0)"
+    warehouse.execute(f"delete from billing.invoice_line_tiers where line_id = {row}")
+    assert any("the tiers sum up to" in difference for difference in compare(result, warehouse))
+
+
+def test_a_discount_on_another_line_is_found(result, warehouse):
+    warehouse.execute("update billing.invoice_lines set base_line_id = 'line-1' where line_type = 'discount'")
+    assert any("should not be there" in difference for difference in compare(result, warehouse))
 
 
 @pytest.mark.parametrize("relation", RELATIONS)
