@@ -33,6 +33,40 @@ def rate(price: dict, tiers: list[dict], quantity: Decimal) -> list[TierCharge]:
     return MODELS[price["model"]](price, tiers, max(ZERO, quantity - free_units))
 
 
+def rate_slices(price: dict, tiers: list[dict], quantities: list[Decimal]) -> list[list[TierCharge]]:
+    """What each of the successive slices of a period charges at one price; free units and tiers run on across them.
+
+    A slice charges everything up to its end minus everything before it, tier by tier. At volume prices the tier of the
+    whole prices every slice.
+    """
+    if price["model"] == "volume":
+        tiers = [volume_tier(tiers, max(ZERO, sum(quantities) - (price["free_units"] or ZERO)))]
+    charged, before, so_far = [], {}, ZERO
+    for quantity in quantities:
+        so_far += quantity
+        until = {charge.tier_number: charge for charge in rate(price, tiers, so_far)}
+        charged.append(_beyond(before, until))
+        before = until
+    return charged
+
+
+def _beyond(before: dict[int, TierCharge], until: dict[int, TierCharge]) -> list[TierCharge]:
+    """`until` minus `before`; the first slice shows every tier entered, a later one the tiers that it moves."""
+    found = []
+    for number in sorted(before.keys() | until):
+        old, new = before.get(number), until.get(number)
+        difference = TierCharge(
+            number,
+            *(
+                (new or old).unit_price if name == "unit_price" else getattr(new, name, ZERO) - getattr(old, name, ZERO)
+                for name in ("quantity", "unit_price", "flat_fee", "amount")
+            ),
+        )
+        if not before or difference.quantity or difference.flat_fee or difference.amount:
+            found.append(difference)
+    return found
+
+
 def precise_amount(charges: list[TierCharge]) -> Decimal:
     """The line's amount with 12 digits: the sum of its tiers' amounts."""
     return sum((charge.amount for charge in charges), ZERO)
@@ -63,8 +97,7 @@ def _graduated_percentage(price, tiers, quantity):
 
 
 def _volume(price, tiers, quantity):
-    within = [tier for tier in tiers if tier["up_to"] is None or quantity <= tier["up_to"]]
-    return [_charge((within or tiers[-1:])[0], quantity, "unit_price")]
+    return [_charge(volume_tier(tiers, quantity), quantity, "unit_price")]
 
 
 def _package(price, tiers, quantity):
@@ -85,6 +118,12 @@ MODELS = {
     "percentage": _percentage,
     "graduated_percentage": _graduated_percentage,
 }
+
+
+def volume_tier(tiers: list[dict], quantity: Decimal) -> dict:
+    """The tier that the whole quantity lies in; beyond a finite last tier it is the last one."""
+    within = [tier for tier in tiers if tier["up_to"] is None or quantity <= tier["up_to"]]
+    return (within or tiers[-1:])[0]
 
 
 def slices(tiers: list[dict], quantity: Decimal) -> list[tuple[dict, Decimal]]:
