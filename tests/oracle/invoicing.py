@@ -100,10 +100,22 @@ def _measure(books: Books, day: DayKey, usage: Usage, measured) -> dict | None:
     else:
         key = Measured(day.account_id, day.sku, day.region, usage.unit, price["price_id"])
         boundary = discount_boundary(books, day.account_id, day.sku, day.billing_date)
-        start = slice_start(day.billing_date, plan["valid_from"], price["valid_from"], boundary)
+        start = slice_start(day.billing_date, plan["valid_from"], _price_boundary(books, price, day), boundary)
     part = measured[key].setdefault(start, Slice(day.billing_date, usage.unit))
     part.quantity += usage.quantity
     return price
+
+
+def _price_boundary(books: Books, price: dict, day: DayKey) -> date | None:
+    """The last day up to this one on which a price for the same usage began or ended, whichever price applies."""
+    bounds = [
+        bound
+        for other in books.prices[(price["plan_id"], price["sku"])]
+        if other["region"] in (day.region, "*") and _is_complete(books, other)
+        for bound in (other["valid_from"], other["valid_to"])
+        if bound is not None and bound <= day.billing_date
+    ]
+    return max(bounds, default=None)
 
 
 def _lines(books: Books, period: str, key: Measured, price: dict, slices: dict[date | None, Slice]) -> Iterator[Line]:

@@ -29,8 +29,12 @@ def can_rate(price: dict, tiers: list[dict]) -> bool:
 
 def rate(price: dict, tiers: list[dict], quantity: Decimal) -> list[TierCharge]:
     """The charges of `quantity` (the period's, before free units) at this price. `tiers` are in order."""
-    free_units = price["free_units"] or ZERO
-    return MODELS[price["model"]](price, tiers, max(ZERO, quantity - free_units))
+    return MODELS[price["model"]](price, tiers, after_free_units(price, quantity))
+
+
+def after_free_units(price: dict, quantity: Decimal) -> Decimal:
+    """What is left to charge; usage that was taken back beyond what was used has no free units and stays negative."""
+    return quantity - min(price["free_units"] or ZERO, max(ZERO, quantity))
 
 
 def rate_slices(price: dict, tiers: list[dict], quantities: list[Decimal]) -> list[list[TierCharge]]:
@@ -40,7 +44,7 @@ def rate_slices(price: dict, tiers: list[dict], quantities: list[Decimal]) -> li
     whole prices every slice.
     """
     if price["model"] == "volume":
-        tiers = [volume_tier(tiers, max(ZERO, sum(quantities) - (price["free_units"] or ZERO)))]
+        tiers = [volume_tier(tiers, after_free_units(price, sum(quantities)))]
     charged, before, so_far = [], {}, ZERO
     for quantity in quantities:
         so_far += quantity

@@ -52,9 +52,10 @@ used as (
         -- a SKU is measured by one metric; events that name another one under it count as its usage
         min(priced.metric) as metric,
         priced.sku,
-        -- a flat price is charged once a period, wherever the usage was
+        -- a flat price is charged once a period, wherever the usage was and whatever its unit
         if(prices.model = 'flat', prices.region, priced.region) as region,
-        priced.unit,
+        if(prices.model = 'flat', null, priced.unit) as measured_in,
+        min(priced.unit) as unit,
         max(priced.plan_id) as plan_id,
         priced.price_id,
         if(prices.model = 'flat', null, priced.slice_from) as slice_from,
@@ -108,7 +109,7 @@ unused as (
 ),
 
 measured as (
-    select * from used
+    select * exclude (measured_in) from used
     union all by name
     select * from unused
 )

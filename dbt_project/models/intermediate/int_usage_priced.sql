@@ -100,6 +100,7 @@ chosen as (
         order by
             prices.currency_code = accounts.currency_code desc nulls last,
             prices.region = billable.region desc nulls last,
+            prices.currency_code,
             prices.price_id
     ) = 1
 ),
