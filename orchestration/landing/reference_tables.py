@@ -172,7 +172,7 @@ TABLES = {
             _CURRENCY,
             _given("amount", "decimal", least=0),
             Column("priority", "integer", default=0),
-            _given("granted_at", "instant"),
+            Column("granted_at", "instant"),
             Column("expires_at", "instant"),
         ),
         keys=(("credit_id",),),

@@ -10,7 +10,7 @@ from tests.oracle.lines import Line
 from tests.oracle.references import Books
 
 ALLOCATED = ("minimum", "credit")
-STANDS_FOR = ("usage", "subscription", "discount", "adjustment")
+STANDS_FOR = ("usage", "subscription", "discount")
 
 
 class AllocationKey(NamedTuple):
@@ -38,7 +38,7 @@ def _weights(tree: Hierarchy, line: Line, lines: list[Line]) -> dict[tuple[str, 
     covered, net = tree.subtree(line.account_id), defaultdict(Decimal)
     for other in lines:
         is_covered = other.account_id in covered and other.currency_code == line.currency_code
-        if is_covered and other.line_type in STANDS_FOR:
+        if is_covered and other.charge_type in STANDS_FOR:
             net[other.account_id, other.sku] += other.amount
     positive = {place: amount for place, amount in net.items() if amount > 0}
     return positive or {(line.account_id, line.sku): Decimal(1)}

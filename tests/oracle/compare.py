@@ -255,10 +255,10 @@ def allocations(result, connection) -> list[str]:
     """billing.line_allocations, per line, account and SKU; they can only be equal if they sum up to the lines."""
     mine = {tuple(key): {"amount": amount} for key, amount in result.allocations.items()}
     query = """
-        select billing_period, line_type, reference_id, parts.account_id, parts.sku, parts.amount
+        select lines.billing_period, line_type, reference_id, parts.account_id, parts.sku,
+               parts.allocated_amount as amount
         from billing.line_allocations as parts
-        left join (select line_id, billing_period, line_type, reference_id from billing.invoice_lines)
-        using (line_id)"""
+        left join billing.invoice_lines as lines using (line_id)"""
     grain = ("billing_period", "line_type", "reference_id", "account_id", "sku")
     theirs, differences = read(connection, f"({query}) as line_allocations", grain, ("amount",))
     return differences + unequal("line_allocations", _telling(mine), _telling(theirs))

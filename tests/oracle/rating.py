@@ -1,6 +1,6 @@
 """What a quantity costs at one price: the seven pricing models (rules 12 and 13), tier by tier, in exact decimals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -29,7 +29,16 @@ def can_rate(price: dict, tiers: list[dict]) -> bool:
 
 def rate(price: dict, tiers: list[dict], quantity: Decimal) -> list[TierCharge]:
     """The charges of `quantity` (the period's, before free units) at this price. `tiers` are in order."""
+    return [_rounded(charge) for charge in _exact(price, tiers, quantity)]
+
+
+def _exact(price: dict, tiers: list[dict], quantity: Decimal) -> list[TierCharge]:
     return MODELS[price["model"]](price, tiers, after_free_units(price, quantity))
+
+
+def _rounded(charge: TierCharge) -> TierCharge:
+    """Each tier of a line is rounded once, at the 12th digit."""
+    return replace(charge, amount=round_half_away(charge.amount, PRECISE_DIGITS))
 
 
 def after_free_units(price: dict, quantity: Decimal) -> Decimal:
@@ -48,7 +57,7 @@ def rate_slices(price: dict, tiers: list[dict], quantities: list[Decimal]) -> li
     charged, before, so_far = [], {}, ZERO
     for quantity in quantities:
         so_far += quantity
-        until = {charge.tier_number: charge for charge in rate(price, tiers, so_far)}
+        until = {charge.tier_number: charge for charge in _exact(price, tiers, so_far)}
         charged.append(_beyond(before, until))
         before = until
     return charged
@@ -67,7 +76,7 @@ def _beyond(before: dict[int, TierCharge], until: dict[int, TierCharge]) -> list
             ),
         )
         if not before or difference.quantity or difference.flat_fee or difference.amount:
-            found.append(difference)
+            found.append(_rounded(difference))
     return found
 
 
@@ -154,4 +163,4 @@ def _charge(tier: dict, quantity: Decimal, price_column: str | None, flat_fee: D
         worth = quantity * (tier["unit_price"] or ZERO)
     elif price_column == "rate_percent":
         worth = quantity * (tier["rate_percent"] or ZERO) / 100
-    return TierCharge(tier["tier_number"], quantity, unit_price, fee, round_half_away(worth + fee, PRECISE_DIGITS))
+    return TierCharge(tier["tier_number"], quantity, unit_price, fee, worth + fee)

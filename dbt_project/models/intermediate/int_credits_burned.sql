@@ -49,8 +49,8 @@ grants as (
         credits.account_id,
         credits.currency_code,
         credits.priority,
-        credits.granted_at,
-        credits.expires_at,
+        coalesce(credits.granted_at, '-infinity'::timestamp) as granted_at,
+        coalesce(credits.expires_at, 'infinity'::timestamp) as expires_at,
         families.invoice_account_id,
         families.member_account_ids,
         accounts.billing_timezone,
@@ -75,7 +75,7 @@ steps as (
     from periods
     inner join grants
         on grants.granted_at < timezone('UTC', timezone(grants.billing_timezone, periods.next_first_date::timestamp))
-        and coalesce(grants.expires_at, 'infinity'::timestamp) > timezone('UTC', timezone(grants.billing_timezone, periods.first_date::timestamp))
+        and grants.expires_at > timezone('UTC', timezone(grants.billing_timezone, periods.first_date::timestamp))
     inner join due
         on periods.billing_period = due.billing_period and grants.invoice_account_id = due.invoice_account_id and grants.currency_code = due.currency_code
     group by all
@@ -86,7 +86,7 @@ ordered as (
         *,
         row_number() over (
             partition by invoice_account_id, currency_code
-            order by billing_period, priority nulls first, expires_at nulls last, granted_at, credit_id
+            order by billing_period, priority, expires_at, granted_at, credit_id
         ) as place
     from steps
 ),

@@ -34,25 +34,30 @@ held as (
         on greatest(periods.first_date, subscriptions.valid_from) < least(periods.next_first_date, subscriptions.valid_to)
 ),
 
--- the days on which a slice begins: the first one held, and those on which a discount begins or ends
+-- the days on which a slice begins: the first one held, and those on which a discount begins or ends; and the day on which the discounts changed
 slice_starts as (
-    select subscription_id, billing_period, first_date as slice_date from held
-    union
-    select held.subscription_id, held.billing_period, bounds.bound
-    from held
-    inner join (
-        select account_id, sku, valid_from as bound from discounts
-        union
-        select account_id, sku, valid_to from discounts
-    ) as bounds
-        on held.account_id = bounds.account_id and bounds.sku in (held.sku, '*') and bounds.bound > held.first_date and bounds.bound < held.next_date
+    select subscription_id, billing_period, slice_date, max(bound) as slice_from
+    from (
+        select subscription_id, billing_period, first_date as slice_date, null::date as bound from held
+        union all
+        select held.subscription_id, held.billing_period, greatest(bounds.bound, held.first_date), bounds.bound
+        from held
+        inner join (
+            select account_id, sku, valid_from as bound from discounts
+            union
+            select account_id, sku, valid_to from discounts
+        ) as bounds
+            on held.account_id = bounds.account_id and bounds.sku in (held.sku, '*')
+            and bounds.bound > held.period_first_date and bounds.bound < held.next_date
+    ) as starts
+    group by all
 ),
 
 sliced as (
     select
         held.* exclude (first_date, next_date, valid_from, valid_to, monthly_amount),
         held.monthly_amount::decimal(38, 12) as monthly_amount,
-        if(slice_date > held.first_date, slice_date, null) as slice_from,
+        slice_from,
         slice_date as first_date,
         coalesce(lead(slice_date) over (partition by subscription_id, billing_period order by slice_date), next_date) as next_date
     from slice_starts

@@ -4,7 +4,7 @@ with allocated as (
 ),
 
 account_lines as (
-    select line_id, amount from {{ ref('invoice_lines') }} where charge_type in ('minimum', 'credit')
+    select line_id, amount from {{ ref('invoice_lines') }} where line_type in ('minimum', 'credit')
 )
 
 select line_id, amount, allocated_amount

@@ -89,7 +89,7 @@ FAULTS = [
     ("discounts", "discount_id,account_id,percent\nd,a,ten\n", "row 1: percent 'ten' is not a decimal number"),
     ("discounts", "discount_id,account_id,percent\nd,a,100.5\n", "row 1: percent '100.5' is above 100"),
     ("discounts", "discount_id,account_id,percent\nd,a,-1\n", "row 1: percent '-1' is below 0"),
-    ("credits", "credit_id,account_id,currency_code,amount,granted_at\nc,a,USD,5,\n", "row 1: granted_at is empty"),
+    ("credits", "credit_id,account_id,currency_code,amount,granted_at\nc,a,USD,,\n", "row 1: amount is empty"),
     (
         "subscriptions",
         "subscription_id,account_id,sku,currency_code,monthly_amount\ns,a,x,usd,5\n",

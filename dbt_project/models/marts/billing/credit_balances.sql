@@ -3,19 +3,20 @@ with closed_balances as (
 ),
 
 credits as (
-    select * from {{ ref('stg_reference__credits') }}
+    select
+        * exclude (granted_at, expires_at),
+        coalesce(granted_at, '-infinity'::timestamp) as granted_at,
+        coalesce(expires_at, 'infinity'::timestamp) as expires_at
+    from {{ ref('stg_reference__credits') }}
 ),
 
 accounts as (
     select account_id, coalesce(billing_timezone, 'UTC') as billing_timezone from {{ ref('stg_reference__accounts') }}
 ),
 
-currencies as (
-    select * from {{ ref('currencies') }}
-),
-
 periods as (
-    select * from {{ ref('int_periods_dated') }} where is_billed
+    select * from {{ ref('int_periods_dated') }}
+    where is_billed or billing_period in (select billing_period from {{ ref('int_invoice_lines') }})
 ),
 
 burns as (
@@ -33,18 +34,16 @@ dated as (
         credits.account_id,
         credits.currency_code,
         periods.status,
-        {{ cut_to_minor_unit('credits.amount', 'currencies.minor_unit') }} as granted_amount,
+        credits.amount::decimal(38, 6) as granted_amount,
         coalesce(burns.burned_amount, 0)::decimal(38, 6) as burned_amount,
-        coalesce(credits.expires_at <= timezone('UTC', timezone(accounts.billing_timezone, periods.next_first_date::timestamp)), false) as is_expired
+        credits.expires_at <= timezone('UTC', timezone(accounts.billing_timezone, periods.next_first_date::timestamp)) as is_expired
     from credits
     inner join accounts on credits.account_id = accounts.account_id
-    inner join currencies on credits.currency_code = currencies.currency_code
     inner join periods on credits.granted_at < timezone('UTC', timezone(accounts.billing_timezone, periods.next_first_date::timestamp))
     left join burns on credits.credit_id = burns.credit_id and periods.billing_period = burns.billing_period
     where
         -- a credit that had expired before all that is billed has no balance to show
-        coalesce(credits.expires_at, 'infinity'::timestamp)
-        > timezone('UTC', timezone(accounts.billing_timezone, (select min(first_date) from periods)::timestamp))
+        credits.expires_at > timezone('UTC', timezone(accounts.billing_timezone, (select min(first_date) from periods)::timestamp))
 ),
 
 running as (

@@ -27,7 +27,7 @@ account_lines as (
     from lines
     inner join currencies on lines.currency_code = currencies.currency_code
     left join families on lines.account_id = families.account_id
-    where lines.charge_type in ('minimum', 'credit')
+    where lines.line_type in ('minimum', 'credit')
 ),
 
 charged as (
