@@ -74,7 +74,7 @@ def _rows_per_piece(metadata: pq.FileMetaData, allowance: Allowance) -> int:
     """So many rows that a piece stays small, by what the file says of its own size; what it says may be too much."""
     groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
     announced = sum(max(0, group.total_byte_size) for group in groups)
-    allowance.check(announced)
+    allowance.check(max(announced, metadata.num_rows * LEAST_ROW_BYTES))
     return max(1, min(ROWS_PER_PIECE, BYTES_PER_PIECE * metadata.num_rows // max(1, announced)))
 
 
@@ -151,9 +151,7 @@ def as_text(column: pa.Array) -> tuple[pa.Array, bool]:
         return pc.if_else(pc.is_finite(column), text, pc.binary_join_element_wise('"', text, '"', "")), True
     if pa.types.is_nested(kind):
         return pa.array(_json_texts(column), pa.string()), True
-    return pa.array(
-        [None if value is None else str(_jsonable(value)) for value in column.to_pylist()], pa.string()
-    ), False
+    return pa.array([None if value is None else str(_jsonable(value)) for value in _values(column)], pa.string()), False
 
 
 def _instants(column: pa.Array) -> pa.Array:
@@ -162,18 +160,26 @@ def _instants(column: pa.Array) -> pa.Array:
         numbers = column.cast(pa.int64())
         last = LAST_SECOND * PER_SECOND[column.type.unit]
         fits = pc.and_(pc.less_equal(numbers, last), pc.greater_equal(numbers, -last))
-        if not pc.all(fits).as_py():
+        if pc.any(pc.invert(fits)).as_py():
             shown = pc.binary_join_element_wise("no time: ", numbers.cast(pa.string()), "")
             return pc.if_else(fits, _instants(pc.if_else(fits, column, pa.scalar(None, column.type))), shown)
     return column.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.string())
 
 
 def _json_texts(column: pa.Array) -> list[str | None]:
+    return [None if value is None else to_json(value) for value in _values(column)]
+
+
+def _values(column: pa.Array) -> list[Any]:
     try:
-        values = column.to_pylist(maps_as_pydicts="strict")
+        return column.to_pylist(maps_as_pydicts="strict")
     except KeyError:  # a map that holds a key twice stays a list of pairs
-        values = column.to_pylist()
-    return [None if value is None else to_json(value) for value in values]
+        return column.to_pylist()
+    except (OverflowError, ValueError):  # a date or time that Python has not
+        if pa.types.is_nested(column.type):
+            raise
+        texts = _instants(column) if pa.types.is_timestamp(column.type) else column.cast(pa.string())
+        return texts.to_pylist()
 
 
 def to_json(value: Any) -> str:
