@@ -169,7 +169,9 @@ def _instant(found: re.Match) -> datetime:
     year, month, day, hour, minute, second, fraction, offset, sign, hours, minutes = found.groups()
     microsecond = int(f"{fraction or '':0<6.6}")
     is_leap = second == "60"
-    clock = (int(hour), int(minute), 59, 999_999) if is_leap else (int(hour), int(minute), int(second or 0), microsecond)
+    clock = (
+        (int(hour), int(minute), 59, 999_999) if is_leap else (int(hour), int(minute), int(second or 0), microsecond)
+    )
     instant = datetime(int(year), int(month), int(day), *clock, UTC)
     if offset not in "Zz":
         ahead = timezone(timedelta(hours=int(hours), minutes=int(minutes or 0)) * (1 if sign == "+" else -1))
