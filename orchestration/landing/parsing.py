@@ -157,6 +157,7 @@ class Parser:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
+                pipesize=1 << 20,  # a piece is some megabytes: fewer turns between the two
                 env=environment,
             )
             self._set_it_up()
