@@ -7,19 +7,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from orchestration.errors import UsageWarehouseError
-from orchestration.settings import Settings
+from orchestration.settings import Settings, tight_modes
 
 
 @contextmanager
 def writing(settings: Settings, command: str, wait_seconds: float = 30.0) -> Iterator[None]:
-    """Hold the home's write lock; released by the kernel when the process ends, however it ends.
+    """Hold the home's write lock; released by the kernel when the process ends, however it ends. What is made
+    meanwhile is closed to others.
 
     Raises UsageWarehouseError, naming the holder, when another process keeps it longer than `wait_seconds`.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / ".lock").open("a+", encoding="utf-8") as handle:
+    with tight_modes(), _lock_file(settings) as handle:
         deadline = time.monotonic() + wait_seconds
         while True:
             try:
@@ -53,3 +54,8 @@ def undisturbed(home: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UsageWarehouseError(f"another run is writing to {home}: {handle.read()}") from None
         yield
+
+
+def _lock_file(settings: Settings) -> TextIO:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return (settings.home / ".lock").open("a+", encoding="utf-8")

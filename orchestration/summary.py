@@ -8,7 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.settings import Settings
 
@@ -44,7 +46,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int], None] | None]:
         yield None
         return
     with ERR.status("starting") as line:
-        yield lambda what, count: line.update(f"{what} {count:,}" if count else what)
+        yield lambda what, count: line.update(escape(f"{what} {count:,}" if count else what))
 
 
 def show(command: str, settings: Settings, result: dict[str, Any]) -> None:
@@ -72,7 +74,7 @@ def table(title: str, rows: list[dict[str, Any]], columns: list[str] | None = No
         numeric = all(isinstance(row.get(name), int | Decimal) or row.get(name) is None for row in rows)
         grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(_cell(row.get(name)) for name in names))
+        grid.add_row(*(Text(_cell(row.get(name))) for name in names))  # no markup: a cell may hold a file's name
     OUT.print(grid)
 
 
@@ -103,6 +105,7 @@ def _land(settings: Settings, result: dict[str, Any]) -> None:
         )
     table("Rejected, by reason", [{"reason": k, "records": v} for k, v in sorted(result["reject_reasons"].items())])
     table("Rejected files", [row for row in result["files"] if row["status"] == "rejected"], ["file_name", "reason"])
+    table("Files for the next landing", result["postponed"], ["file_name", "reason"])
     table("Reference tables", result["references"], ["table", "version", "status", "rows", "file_name"])
     for entry in result["references"]:
         for fault in entry["faults"]:

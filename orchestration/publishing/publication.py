@@ -137,16 +137,22 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> Path:
 
 
 def write_csv(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> Path:
-    """A query's rows as CSV, ordered by all columns; a text that a spreadsheet would run gets a leading '."""
-    shown = []
+    """A query's rows as CSV, ordered by all columns; a text that a spreadsheet would run gets a leading '.
+
+    As OWASP has it for CSV injection: every text stands in quotes too, so that no `;` or tab inside it begins a cell
+    anew where a spreadsheet separates by these. Numbers stay bare numbers, negative ones included.
+    """
+    shown, texts = [], []
     for name, kind in (row[:2] for row in connection.execute(f"describe {query}").fetchall()):
         column = f'"{name}"'
         formula = f"regexp_matches({column}, {literal(FORMULA)})"
         defused = f"case when {formula} then '''' || {column} else {column} end as {column}"
         shown.append(defused if kind == "VARCHAR" else column)
+        texts += [column] if kind == "VARCHAR" else []
     rows = f"select {', '.join(shown)} from ({query}) order by all"
+    options = "format csv, header" + (f", force_quote ({', '.join(texts)})" if texts else "")
     return write_atomically(
-        target, lambda aside: connection.execute(f"copy ({rows}) to {literal(str(aside))} (format csv, header)")
+        target, lambda aside: connection.execute(f"copy ({rows}) to {literal(str(aside))} ({options})")
     )
 
 

@@ -131,6 +131,18 @@ def test_formulas_are_defused_and_numbers_are_not(home, tmp_path):
     assert {row["quantity"] for row in rows} == {"-5.000000000"}
 
 
+def test_no_separator_begins_a_cell_inside_a_text(home, tmp_path):
+    """A spreadsheet that separates by `;` would else find a cell `=1+1` here."""
+    change_warehouse(
+        home, "insert into usage.late_usage select '2026-09', 'acct-alpha', 'a;=1+1', null, 'global', 'u', -5, 1, 3"
+    )
+    publish(home)
+    path = by_name(export(home, "finance", SEPTEMBER, "csv", tmp_path))[f"late_usage_{SEPTEMBER}.csv"]
+    assert path.read_text().splitlines()[1] == '"2026-09","acct-alpha","a;=1+1",,"global","u",-5.000000000,1,3'
+    parquet = by_name(export(home, "finance", SEPTEMBER, "parquet", tmp_path))[f"late_usage_{SEPTEMBER}.parquet"]
+    assert duckdb.sql(f"select metric from '{parquet}'").fetchall() == [("a;=1+1",)]
+
+
 def test_hard_texts_survive_the_csv(home, tmp_path):
     change_warehouse(home, "insert into usage.late_usage values ('2026-09', 'a,\"b\"' || chr(10) || 'ü', null, '', "
                            "'global', 'u', 1, 1, 3)")  # fmt: skip

@@ -21,7 +21,7 @@ TYPES = MONEY | {
     **dict.fromkeys(("quantity", "quantity_variance", "peak_per_minute", "p95_per_minute"), "decimal(38,9)"),
     **dict.fromkeys(("tier_quantity",), "decimal(38,9)"),
     **dict.fromkeys(("unit_price", "flat_fee"), "decimal(38,12)"),
-    **dict.fromkeys(("billed_amount", "ledger_amount", "difference_amount"), "decimal(38,6)"),
+    **dict.fromkeys(("billed_amount", "ledger_amount", "difference_amount", "allocated_amount"), "decimal(38,6)"),
     **dict.fromkeys(("event_count", "batch_id", "tier_number", "line_count", "records", "rejected"), "bigint"),
     **dict.fromkeys(("duplicates", "conflicting", "held", "unattributed", "attributed", "difference"), "bigint"),
     **dict.fromkeys(("billing_date", "first_seen_date", "slice_from", "fx_rate_date"), "date"),
@@ -88,7 +88,7 @@ def marts_of(result):
             for key, balance in result.credit_balances.items()
         ],
         "billing.line_allocations": [
-            {"line_id": id_of[key[:3]], "account_id": key.account_id, "sku": key.sku, "amount": amount}
+            {"line_id": id_of[key[:3]], "account_id": key.account_id, "sku": key.sku, "allocated_amount": amount}
             for key, amount in result.allocations.items()
         ],
         "billing.unpriced_usage": usage_rows(result.unpriced, *plain),
@@ -174,7 +174,7 @@ RELATIONS = {
     "billing.invoice_line_tiers": ("tier_quantity", "tier_amount", "tier_number", "line_id"),
     "billing.invoices": ("amount", "line_count", "status", "account_id"),
     "billing.credit_balances": ("opening_amount", "burned_amount", "expired_amount", "closing_amount", "status"),
-    "billing.line_allocations": ("amount", "account_id", "sku", "line_id"),
+    "billing.line_allocations": ("allocated_amount", "account_id", "sku", "line_id"),
     "billing.unpriced_usage": ("quantity", "plan_id"),
     "finance.ledger_reconciliation": ("billed_amount", "ledger_amount", "difference_amount"),
     "operations.event_conservation": ("records", "rejected", "held", "conflicting", "difference"),
@@ -186,7 +186,7 @@ def one_row(relation):
     telling = {
         "billing.invoice_line_tiers": "where tier_quantity > 0 and tier_amount > 0",
         "billing.invoices": "where amount > 0",
-        "billing.line_allocations": "where amount <> 0",
+        "billing.line_allocations": "where allocated_amount <> 0",
         "billing.invoice_lines": "where line_type = 'usage' and quantity > 0 and fx_rate is not null",
     }.get(relation, "")
     if relation in ("billing.unpriced_usage",):

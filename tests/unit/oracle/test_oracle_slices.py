@@ -86,10 +86,10 @@ def test_the_fee_of_a_percentage_is_in_the_first_slice():
     ]
 
 
-def test_slices_add_up_to_the_last_digit():
-    # 0.000000001 × 0.0005 is half of the 12th digit and rounds up to 1; twice that is exactly 1: the second adds nothing
+def test_each_slice_is_its_own_product_rounded_once():
+    # 0.000000001 × 0.0005 is half of the 12th digit and rounds up to 1, in the second slice as in the first
     halves = sliced("per_unit", [tier(1, None, "0.0005")], "0.000000001", "0.000000001")
-    assert [slice_[1][2] for slice_ in halves] == [D("0.000000000001"), 0]
+    assert [slice_[1][2] for slice_ in halves] == [D("0.000000000001"), D("0.000000000001")]
 
 
 # --- where slices begin -----------------------------------------------------------------------------------------------
