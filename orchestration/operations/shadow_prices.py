@@ -82,10 +82,15 @@ def merge_prices(settings: Settings, given: Path, folder: Path) -> MergedPrices:
         return MergedPrices(folder, tuple(_doubts(connection, rows, merged)))
 
 
+def _read(settings: Settings, dump: Dump) -> tuple[pa.Table, list[str]]:
+    return read_reference(dump.path, dump.format, dump.table, 0, settings.file_limits.expanded_bytes)
+
+
 def _given_rows(settings: Settings, given: Path) -> dict[str, pa.Table]:
     """The rows of the folder's files by table, in the lake's types."""
-    dumps, ignored = find(settings, [given])
-    strangers = [dump.file_name for dump in dumps if not _is_price_file(dump)] + [file.file_name for file in ignored]
+    dumps, ignored, unreadable = find(settings, [given])
+    strangers = [dump.file_name for dump in dumps if not _is_price_file(dump)]
+    strangers += [file.file_name for file in (*ignored, *unreadable)]
     names = "prices and price_tiers, each as .csv or .parquet"
     if strangers:
         raise UsageWarehouseError(
@@ -96,7 +101,7 @@ def _given_rows(settings: Settings, given: Path) -> dict[str, pa.Table]:
     tables = [dump.table for dump in dumps]
     if doubled := sorted({table for table in tables if tables.count(table) > 1}):
         raise UsageWarehouseError(f"{given} holds {', '.join(doubled)} twice: keep the .csv or the .parquet")
-    read = {dump.table: (dump, *read_reference(dump, 0)) for dump in dumps}
+    read = {dump.table: (dump, *_read(settings, dump)) for dump in dumps}
     refuse({dump.file_name: faults for dump, _, faults in read.values()})
     return {table: rows for table, (_, rows, _) in read.items()}
 

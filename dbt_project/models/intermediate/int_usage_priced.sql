@@ -90,6 +90,7 @@ chosen as (
     left join prices
         on plans.plan_id = prices.plan_id and billable.sku = prices.sku and prices.region in (billable.region, '*')
         and billable.billing_date >= prices.valid_from and billable.billing_date < prices.valid_to
+        and abs(trunc(billable.quantity)::hugeint) <= prices.largest_quantity
     left join discount_slices
         on billable.account_id = discount_slices.account_id and billable.sku = discount_slices.sku and billable.billing_date = discount_slices.billing_date
     left join price_slices

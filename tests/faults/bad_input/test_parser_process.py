@@ -114,5 +114,6 @@ def test_a_killed_landing_leaves_no_parser_running(tmp_path, word):
 
 def test_the_parser_ends_with_the_landing(settings, tmp_path):
     (tmp_path / "dump.jsonl").write_bytes(corpus.jsonl())
+    before = set(children_of(os.getpid()))  # other tests of this process may have left children of theirs
     landing.land(settings, [tmp_path / "dump.jsonl"], LANDED_AT)
-    assert children_of(os.getpid()) == []
+    assert set(children_of(os.getpid())) <= before
