@@ -74,7 +74,7 @@ DAMAGES = [
     ("delete from usage.usage_daily where rowid = 0", "no_posting_without_usage"),
     ("update usage.usage_daily set quantity = quantity + 0.000000001 where rowid = 0", "no_usage_without_posting"),
     (
-        "delete from billing.invoice_lines where rowid = 0; delete from billing.unpriced_usage",
+        "delete from billing.invoice_lines where line_type = 'usage' and quantity <> 0; delete from billing.unpriced_usage",
         "no_usage_without_a_line",
     ),
     ("update billing.invoice_lines set quantity = quantity + 1 where quantity <> 0", "no_line_without_usage"),
