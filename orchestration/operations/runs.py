@@ -16,7 +16,16 @@ Progress = Callable[[str, int], None]
 
 # What reads the stored gate results, and what reads the receipts: all that a close changes.
 AFTER_GATES = ["stg_gates__results+"]
-AFTER_CLOSE = ["stg_finalized__receipts+"]
+# (Every view on frozen files: before the first close they were made as empty ones.)
+FROZEN = (
+    "receipts",
+    "invoice_lines",
+    "invoice_line_tiers",
+    "line_allocations",
+    "credit_balances",
+    "ledger_reconciliation",
+)
+AFTER_CLOSE = [f"stg_finalized__{name}+" for name in FROZEN]
 
 
 @dataclass(frozen=True)
