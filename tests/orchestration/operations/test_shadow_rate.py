@@ -147,13 +147,14 @@ def test_unchanged_prices_change_nothing_in_an_open_period_and_in_a_closed_one(p
     prices = write_tables(tmp_path / "prices", prices=place.prices, price_tiers=place.tiers)
     result = compute(place.landings, [Close(CLOSED, after_landing=1)])
     assert any(line.origin_period == CLOSED for line in result.adjustments)  # late usage, billed later
+    truth = compute(place.landings).all_lines  # late usage worth nothing has a line here, and no adjustment
     for period in (CLOSED, OPEN):
         done = shadow_rate(place, prices, period)
         assert done.exit_code == 0, done.stderr
         assert "0 account(s) change" in done.stdout
-        billed = amounts(result.all_lines, period)
-        assert found(place.settings, period) == expected(billed, billed)
-        assert any(billed.values())
+        due = expected(amounts(result.all_lines, period), amounts(truth, period))
+        assert found(place.settings, period) == due
+        assert any(billed for billed, _, _ in due.values()) and not any(change for _, _, change in due.values())
 
 
 def test_other_prices_give_the_oracles_figures_and_touch_nothing_else(place: Place, tmp_path: Path) -> None:
