@@ -1,15 +1,27 @@
 {#
     A table macro in the warehouse, `from billing.line_entries('line-…')`: the decided entries (intermediate.int_events_attributed) that a line's usage
     rests on, with the file of each. They are those of its account, metric, SKU and region on its dates, as known when the line was made: a line of a
-    closed period knows the batches up to the cutoff; a rebilling knows all; a reversal takes back what was known at the origin's cutoff.
+    closed period, rebillings included, knows the batches up to the cutoff; a reversal takes back what had been billed, which is what was known at the
+    close before that of its own period.
 #}
 {% macro create_line_entries() -%}
 create or replace macro billing.line_entries(of_line_id) as table (
     with line as (
-        select lines.*, periods.cutoff_batch_id
+        select
+            lines.*,
+            case
+                when lines.line_type = 'adjustment' and lines.quantity < 0
+                    then (
+                        select max(earlier.cutoff_batch_id)
+                        from {{ in_warehouse(ref('billing_periods')) }} as earlier
+                        where
+                            periods.finalized_at is null
+                            or (earlier.finalized_at, earlier.billing_period) < (periods.finalized_at, periods.billing_period)
+                    )
+                else periods.cutoff_batch_id
+            end as cutoff_batch_id
         from {{ in_warehouse(ref('invoice_lines')) }} as lines
-        left join {{ in_warehouse(ref('billing_periods')) }} as periods
-            on periods.billing_period = if(lines.line_type = 'adjustment' and lines.quantity >= 0, lines.billing_period, lines.origin_period)
+        left join {{ in_warehouse(ref('billing_periods')) }} as periods on lines.billing_period = periods.billing_period
         where lines.line_id = of_line_id
     )
 
