@@ -10,7 +10,7 @@ create or replace macro billing.line_entries(of_line_id) as table (
         select
             lines.*,
             case
-                when lines.line_type = 'adjustment' and lines.quantity < 0
+                when lines.line_type = 'adjustment' and (lines.quantity < 0 or lines.quantity = 0 and lines.amount < 0)
                     then (
                         select max(earlier.cutoff_batch_id)
                         from {{ in_warehouse(ref('billing_periods')) }} as earlier
@@ -34,6 +34,14 @@ create or replace macro billing.line_entries(of_line_id) as table (
         and entries.batch_id <= coalesce(line.cutoff_batch_id, entries.batch_id)
     left join {{ in_warehouse(ref('stg_lake__files')) }} as files
         on entries.landed_batch_id = files.batch_id and entries.file_order = files.file_order
-    where entries.outcome = 'attributed'
+    where
+        entries.outcome = 'attributed'
+        -- a flat price is charged once for all regions and all of the period: what another price rated meanwhile is not its usage
+        and (line.pricing_model <> 'flat' or not exists (
+            from {{ in_warehouse(ref('invoice_lines')) }} as others
+            where
+                others.account_id = line.account_id and others.sku = line.sku and others.metric = line.metric and others.origin_period = line.origin_period
+                and others.pricing_model <> 'flat' and others.region = entries.region and entries.billing_date between others.first_date and others.last_date
+        ))
 )
 {%- endmacro %}
