@@ -16,9 +16,10 @@
 
 {# Levels of periods that are not closed are integrated anew in every run (until now, which moves on): their rows go first. #}
 {% macro forget_levels(period, more='') -%}
+    {%- set receipts = ref('stg_finalized__receipts') -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
-        where ({{ aggregates_by('aggregation', 'level') }} and {{ period }} not in (select billing_period from {{ ref('stg_finalized__receipts') }})) {{ more }}
+        where ({{ aggregates_by('aggregation', 'level') }} and {{ period }} not in (select billing_period from {{ receipts }})) {{ more }}
     {%- else -%}
         select 1
     {%- endif -%}
@@ -26,7 +27,8 @@
 
 {# Condition on int_levels_by_hour: what a mart takes in beside what it holds of closed periods. #}
 {% macro levels_to_show() -%}
-    knowledge = 'shown' {%- if is_incremental() %} and billing_period not in (select billing_period from {{ ref('stg_finalized__receipts') }}){% endif %}
+    {%- set receipts = ref('stg_finalized__receipts') -%}
+    knowledge = 'shown' {%- if is_incremental() %} and billing_period not in (select billing_period from {{ receipts }}){% endif %}
 {%- endmacro %}
 
 {# CTEs: the standing events of which a mart recomputes figures, those of the touched dates (or periods), as it shows them. #}
