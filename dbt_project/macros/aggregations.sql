@@ -5,8 +5,8 @@
     {%- set kinds = {
         'adding': ['sum', 'count'],
         'counting': ['count', 'count_distinct'],
-        'weighing': ['sum', 'count', 'p95_per_5min'],
-        'by_minute': ['sum', 'count', 'p95_per_5min'],
+        'summing': ['sum', 'count', 'p95_per_5min'],
+        'weighing': ['sum', 'count', 'p95_per_5min', 'avg', 'count_distinct'],
         'level': ['time_weighted', 'weighted_sum'],
         'recomputed': ['min', 'max', 'avg', 'latest', 'count_distinct', 'p95_per_5min'],
         'distinguishing': ['count_distinct', 'time_weighted'],

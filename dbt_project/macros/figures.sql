@@ -29,47 +29,20 @@
         group by {{ keys }}, aggregation
     ),
 
-    -- sampled events weigh 1 / sampling_rate, which is weight / weight_of in lowest terms
+    -- what the events come to as a sum over what they come to as a count, both weighted by sampling
     weighed as (
         select
             {{ keys }},
-            1000000000::hugeint // gcd({{ to_ninths('sampling_rate::decimal(38, 9)') }}, 1000000000::hugeint) as weight,
-            {{ to_ninths('sampling_rate::decimal(38, 9)') }} // gcd({{ to_ninths('sampling_rate::decimal(38, 9)') }}, 1000000000::hugeint) as weight_of,
             sum(quantity)::decimal(38, 9) as quantity,
-            count(*)::hugeint as event_count
+            sum({{ divide_rounded('1000000000000000000::hugeint', to_ninths('sampling_rate::decimal(38, 9)')) }}) as weight
         from events
         where aggregation = 'avg'
         group by all
     ),
 
-    -- over one denominator; where that has no room in 38 digits, with weights of nine digits behind the point
-    weights as (
-        select
-            {{ keys }},
-            list({weight: weight, weight_of: weight_of, quantity: {{ to_ninths('quantity') }}, event_count: event_count}) as terms,
-            list(distinct weight_of) as denominators
-        from weighed
-        group by all
-    ),
-
-    common as (
-        select *, try(list_reduce(denominators, lambda a, b: lcm(a, b))) as denominator
-        from weights
-    ),
-
-    exact as (
-        select
-            *,
-            try(list_reduce(list_transform(terms, lambda term: term.quantity * term.weight * (denominator // term.weight_of)), lambda a, b: a + b)) as exact_sum,
-            try(list_reduce(list_transform(terms, lambda term: term.event_count * term.weight * (denominator // term.weight_of)), lambda a, b: a + b)) as exact_weight,
-            list_reduce(list_transform(terms, lambda term: term.quantity * {{ divide_rounded('(1000000000::hugeint * term.weight)', 'term.weight_of') }}), lambda a, b: a + b) as near_sum,
-            list_reduce(list_transform(terms, lambda term: term.event_count * {{ divide_rounded('(1000000000::hugeint * term.weight)', 'term.weight_of') }}), lambda a, b: a + b) as near_weight
-        from common
-    ),
-
     averaged as (
-        select {{ keys }}, {{ from_ninths('coalesce(try(' ~ divide_rounded('exact_sum', 'exact_weight') ~ '), ' ~ divide_rounded('near_sum', 'near_weight') ~ ')') }} as quantity
-        from exact
+        select {{ keys }}, {{ divide_split(to_ninths('quantity'), '0::hugeint', 'weight') }} as quantity
+        from weighed
     ),
 
     by_five_minutes as (

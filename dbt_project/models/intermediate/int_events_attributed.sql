@@ -86,7 +86,7 @@ resolved as (
             when points.resource_id is not null then 'resource_id'
             else 'none'
         end as resolved_key_type,
-        -- the sampling rate as a fraction in lowest terms: each event stands for sampled_of / sampled events, where events are summed
+        -- the sampling rate as a fraction in lowest terms: each event stands for sampled_of / sampled events, if figures weigh it
         {{ to_ninths("if(" ~ aggregates_by('metrics.aggregation', 'weighing') ~ ", points.sampling_rate, 1)::decimal(38, 9)") }} as rate_ninths,
         rate_ninths // gcd(rate_ninths, 1000000000::hugeint) as sampled,
         1000000000::hugeint // gcd(rate_ninths, 1000000000::hugeint) as sampled_of
@@ -149,9 +149,8 @@ judged as (
             when not is_convertible then 'inconvertible_unit'
             when quantity < 0 and not allow_negative then 'negative_quantity'
             when not is_in_range then 'quantity_out_of_range'
-            -- a level is multiplied by the microseconds of a month, a term of an average by its weight
+            -- a level is multiplied by the microseconds of a month
             when {{ aggregates_by('aggregation', 'level') }} and abs(quantity::double) * numerator::double >= 1e22 * denominator::double then 'quantity_out_of_range'
-            when aggregation = 'avg' and abs(quantity::double) * numerator::double >= 1e17 * denominator::double * sampling_rate::double then 'quantity_out_of_range'
             when not {{ square_times_fraction_fits('base', 'spread', 'spread_of') }} then 'quantity_out_of_range'
         end as held_reason
     from spread

@@ -1,7 +1,7 @@
--- Accounts' SKUs of closed periods whose usage is no longer what it was at the close: usage of the period landed later, or a change of a level that
--- carries into it.
-with late as (
-    select * from {{ ref('late_usage') }}
+-- Accounts' SKUs of closed periods that may no longer be worth what they were at the close: usage of the period landed later, or a change of a level
+-- that carries into it.
+with postings as (
+    select * from {{ ref('int_postings_by_period') }} where is_after_close
 ),
 
 level_changes as (
@@ -13,7 +13,7 @@ receipts as (
 ),
 
 keys as (
-    select billing_period, account_id, sku from late
+    select billing_period, account_id, sku from postings
     union
     select receipts.billing_period, level_changes.account_id, level_changes.sku
     from level_changes

@@ -2,7 +2,7 @@
 {{ config(materialized='view') }}
 
 with entries as (
-    select * from {{ ref('int_entries_shown') }} where {{ aggregates_by('aggregation', 'by_minute') }}
+    select * from {{ ref('int_entries_shown') }} where {{ aggregates_by('aggregation', 'summing') }}
 ),
 
 minutes as (

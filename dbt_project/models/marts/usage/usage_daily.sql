@@ -59,7 +59,7 @@ counted as (
     select
         summed.* replace (
             if({{ aggregates_by('summed.aggregation', 'adding') }}, summed.quantity, figures.quantity)::decimal(38, 9) as quantity,
-            if({{ aggregates_by('summed.aggregation', 'adding') }}, summed.quantity_variance, 0)::decimal(38, 9) as quantity_variance
+            if({{ aggregates_by('summed.aggregation', 'summing') }}, summed.quantity_variance, 0)::decimal(38, 9) as quantity_variance
         ),
         peaks.peak_per_minute
     from summed

@@ -43,7 +43,7 @@ counted as (
     select
         summed.* replace (
             if({{ aggregates_by('summed.aggregation', 'adding') }}, summed.quantity, figures.quantity)::decimal(38, 9) as quantity,
-            if({{ aggregates_by('summed.aggregation', 'adding') }}, summed.quantity_variance, 0)::decimal(38, 9) as quantity_variance
+            if({{ aggregates_by('summed.aggregation', 'summing') }}, summed.quantity_variance, 0)::decimal(38, 9) as quantity_variance
         )
     from summed
     left join figures using (usage_hour, billing_date, account_id, metric, sku, region, unit, aggregation)
