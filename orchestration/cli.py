@@ -151,12 +151,30 @@ def land(settings: Settings, report: Any, paths: tuple[Path, ...], as_of: dateti
 
 @main.command()
 @click.option("--full-refresh", is_flag=True, help="Build everything anew from the lake; the figures are the same.")
+@click.option(
+    "--as-of-batch", type=click.IntRange(min=1), help="Build the state as of this batch, into a home of its own."
+)
+@click.option("--into", type=click.Path(path_type=Path), help="That home: an empty folder.")
 @AS_OF
 @command(writes=True)
-def build(settings: Settings, report: Any, full_refresh: bool, as_of: datetime | None) -> Outcome:
-    """Bring the marts up to date with what has landed (dbt build)."""
-    from orchestration import warehouse
+def build(
+    settings: Settings,
+    report: Any,
+    full_refresh: bool,
+    as_of_batch: int | None,
+    into: Path | None,
+    as_of: datetime | None,
+) -> Outcome:
+    """Bring the marts up to date with what has landed (dbt build).
 
+    With --as-of-batch and --into: what was known and closed when that batch had landed, in another folder. This home is only read.
+    """
+    from orchestration import operations, warehouse
+
+    if (as_of_batch is None) != (into is None):
+        raise click.UsageError("--as-of-batch and --into go together: a past state is built into a home of its own")
+    if as_of_batch is not None and into is not None:
+        return Outcome(operations.build_as_of_batch(settings, as_of_batch, into, as_of, report).as_dict())
     return Outcome(warehouse.build(settings, as_of, full_refresh, on_progress=report).as_dict())
 
 

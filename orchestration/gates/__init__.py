@@ -7,5 +7,6 @@ results, and the names of all gates is for other rooms.
 from orchestration.gates.catalog import GATE_NAMES
 from orchestration.gates.deciding import Decision, may_close
 from orchestration.gates.running import GateRun, run_gates
+from orchestration.gates.storing import link_runs
 
-__all__ = ["GATE_NAMES", "Decision", "GateRun", "may_close", "run_gates"]
+__all__ = ["GATE_NAMES", "Decision", "GateRun", "link_runs", "may_close", "run_gates"]

@@ -11,6 +11,7 @@ from typing import Any
 from expectations.gate import Scope
 from orchestration.errors import UsageWarehouseError
 from orchestration.gates.instants import as_stamp
+from orchestration.landing.linking import link_file
 from orchestration.settings import Settings, parse_instant
 
 NAME = re.compile(r"(?P<period>\d{4}-\d{2})-(?P<cutoff>\d{8,})-(?P<stamp>\d{8}T\d{6}Z)\.json")
@@ -77,6 +78,14 @@ def read_last_runs(settings: Settings, count: int) -> dict[str, list[tuple[int, 
         ]
         for period, runs in found.items()
     }
+
+
+def link_runs(settings: Settings, other: Settings, last_cutoff: int) -> None:
+    """Give the home of `other` the results of all runs at a cutoff up to `last_cutoff`: for states of the past."""
+    for path in results_folder(settings).glob("*.json"):
+        name = NAME.fullmatch(path.name)
+        if name and int(name["cutoff"]) <= last_cutoff:
+            link_file(path, results_folder(other) / path.name)
 
 
 def _read_run(path: Path, name: re.Match[str]) -> StoredRun:

@@ -1,12 +1,23 @@
 """Landing: dumps → validated, redacted, immutable Parquet in the lake, and new versions of the reference tables.
 
 The door: `land` takes what is new as one batch, `recover` removes what a killed landing left, `manifests` lists the
-batches. The way of a dump: find → reader (one per format, text as it stands) → canonical → validate.sql (the rules,
+batches, `link_lake` gives them to a second home. The way of a dump: find → reader (one per format, text as it stands) → canonical → validate.sql (the rules,
 stated once) → pii → lake → commit.
 """
 
 from orchestration.landing.batches import manifests, recover
 from orchestration.landing.land import land
+from orchestration.landing.linking import link_lake
 from orchestration.landing.result import FileResult, Ignored, Known, LandingResult, ReferenceResult
 
-__all__ = ["FileResult", "Ignored", "Known", "LandingResult", "ReferenceResult", "land", "manifests", "recover"]
+__all__ = [
+    "FileResult",
+    "Ignored",
+    "Known",
+    "LandingResult",
+    "ReferenceResult",
+    "land",
+    "link_lake",
+    "manifests",
+    "recover",
+]

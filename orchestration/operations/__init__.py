@@ -1,8 +1,9 @@
-"""Operations: the runs that chain the rooms (nightly, month-end), what state the house is in, where a figure comes from, and what it would be
-by other prices (shadow rating) or other logic (comparing two homes)."""
+"""Operations: the runs that chain the rooms (nightly, month-end), what state the house is in, where a figure comes from, what it was as of an
+earlier batch, and what it would be by other prices (shadow rating) or other logic (comparing two homes)."""
 
 from orchestration.operations.comparing import Comparison, compare
 from orchestration.operations.explaining import explain
+from orchestration.operations.past import build_as_of_batch
 from orchestration.operations.runs import MonthEnd, Nightly, land_inbox, month_end, nightly
 from orchestration.operations.shadowing import ShadowRating, shadow_rate
 from orchestration.operations.state import status
@@ -12,6 +13,7 @@ __all__ = [
     "MonthEnd",
     "Nightly",
     "ShadowRating",
+    "build_as_of_batch",
     "compare",
     "explain",
     "land_inbox",

@@ -9,42 +9,19 @@ from orchestration.settings import Settings
 # How many events are listed; all of them are counted.
 EVENTS_SHOWN = 20
 
-# The decided entries that a line's usage rests on: its account, metric, SKU and region on its dates, as known when the line was made. A line of a
-# closed period knows the batches up to the cutoff; a rebilling knows all; a reversal takes back what was known at the origin's cutoff.
-ENTRIES = """
-    with line as (
-        select l.*, c.cutoff_batch_id
-        from billing.invoice_lines as l
-        left join billing.billing_periods as c
-            on c.billing_period = if(l.line_type = 'adjustment' and l.quantity >= 0, l.billing_period, l.origin_period)
-        where l.line_id = ?
-    )
-    select e.*
-    from intermediate.int_events_attributed as e
-    inner join line as l
-        on e.account_id = l.account_id and e.metric = l.metric and e.sku = l.sku
-        and (e.region = l.region or l.pricing_model = 'flat')
-        and e.billing_date between l.first_date and l.last_date
-        and e.batch_id <= coalesce(l.cutoff_batch_id, e.batch_id)
-    where e.outcome = 'attributed'
-"""
-
 # Each step of the walk: what it sums the entries by.
 STEPS = {
     "days": "select billing_date, sum(entry * quantity)::decimal(38, 9) as quantity, sum(entry) as events from entries group by 1 order by 1",
     "hours": "select usage_hour, sum(entry * quantity)::decimal(38, 9) as quantity, sum(entry) as events from entries group by 1 order by 1",
     "batches": "select batch_id, sum(entry * quantity)::decimal(38, 9) as quantity, sum(entry) as events from entries group by 1 order by 1",
     "files": """
-        select e.landed_batch_id as batch_id, f.file_name, f.sha256, sum(e.entry * e.quantity)::decimal(38, 9) as quantity, sum(e.entry) as events
-        from entries as e
-        left join staging.stg_lake__files as f on e.landed_batch_id = f.batch_id and e.file_order = f.file_order
-        group by all order by all
+        select landed_batch_id as batch_id, file_name, file_sha256 as sha256, sum(entry * quantity)::decimal(38, 9) as quantity, sum(entry) as events
+        from entries group by all order by all
     """,
     "events": f"""
-        select e.producer, e.event_id, e.event_ts, e.entry, e.quantity, e.unit, e.key_type, e.key_value, e.batch_id, f.file_name, e.row_number
-        from entries as e
-        left join staging.stg_lake__files as f on e.landed_batch_id = f.batch_id and e.file_order = f.file_order
-        order by abs(e.quantity) desc, e.batch_id, e.landed_batch_id, e.file_order, e.row_number, e.entry
+        select producer, event_id, event_ts, entry, quantity, unit, key_type, key_value, batch_id, file_name, row_number
+        from entries
+        order by abs(quantity) desc, batch_id, landed_batch_id, file_order, row_number, entry
         limit {EVENTS_SHOWN}
     """,
 }
@@ -77,7 +54,8 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
         line = lines[0]
         if line["charge_type"] in GROUNDS:
             return {"line": line, "tiers": tiers, **_ground(connection, line, tiers)}
-        connection.execute(f"create temp table entries as {ENTRIES}", [line_id])
+        # dbt_project/macros/line_entries.sql says which entries a line rests on
+        connection.execute("create temp table entries as from billing.line_entries(?)", [line_id])
         steps = {name: warehouse.rows(connection, query) for name, query in STEPS.items()}
     sign = -1 if line["quantity"] < 0 and line["line_type"] == "adjustment" else 1
     sums = {name: sign * sum(row["quantity"] for row in steps[name]) for name in ("days", "hours", "batches", "files")}

@@ -147,7 +147,7 @@ def _rated(
 ) -> Iterator[Settings]:
     """The settings of a home in which everything is rated with the merged prices."""
     other = replace(settings, home=home)
-    _link_lake(settings, other)
+    landing.link_lake(settings, other)
     landed = landing.land(other, [merged.folder], as_of)
     refuse({entry.file_name: entry.faults for entry in landed.references})
     for file in (settings.warehouse, settings.warehouse.with_name(f"{settings.warehouse.name}.wal")):
@@ -155,16 +155,6 @@ def _rated(
             shutil.copyfile(file, home / file.name)
     warehouse.build(other, as_of, full_refresh=True, select=SHADOW_BUILD, test=False, on_progress=progress)
     yield other
-
-
-def _link_lake(settings: Settings, other: Settings) -> None:
-    """The lake file by file, as its manifests name it: folders of its own, so that a landing there can neither add to nor remove from the real one."""
-    for manifest in landing.manifests(settings):
-        paths = [file["path"] for file in manifest["lake_files"]]
-        for path in (*paths, f"lake/batches/batch={manifest['batch_id']}.json"):
-            link = other.home / path
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(settings.home / path)
 
 
 def _compare(

@@ -1,12 +1,16 @@
 """Random histories with closes: final figures equal the oracle's, do not move when more lands, and have the same bytes in another home."""
 
+import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from orchestration import closing, landing, operations, warehouse
-from orchestration.settings import Settings
+from orchestration.errors import UsageWarehouseError
+from orchestration.settings import DBT_PROJECT, Settings
 from tests.end_to_end.histories import Options, RandomHistory, make_history
 from tests.end_to_end.house import fingerprints, rows
 from tests.oracle import Landing, compare, compute
@@ -20,6 +24,26 @@ def live(settings: Settings, history: RandomHistory, landings: list[Landing], la
             if close.after_landing == number:
                 operations.month_end(settings, close.billing_period, place.landed_at + timedelta(hours=1))
     operations.nightly(settings, landings[-1].landed_at + timedelta(days=1))
+
+
+def compiled(analysis: str, settings: Settings, **variables: str) -> str:
+    """The SQL of an analysis, as dbt compiles it for the home."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("USAGE_HOME", str(settings.home))
+        target = settings.home.parent / "analysis"
+        folders = [
+            "--project-dir",
+            DBT_PROJECT,
+            "--profiles-dir",
+            DBT_PROJECT,
+            "--target-path",
+            target,
+            "--log-path",
+            target,
+        ]
+        arguments = ["--quiet", "compile", "--select", analysis, "--vars", json.dumps(variables), *map(str, folders)]
+        subprocess.run([str(Path(sys.executable).with_name("dbt")), *arguments], check=True, capture_output=True)
+    return (target / f"compiled/usage_warehouse/analyses/{analysis}.sql").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +84,66 @@ def test_another_home_gets_the_same_final_bytes_whenever_it_lands(
     live(other, history, landings)
     assert fingerprints(other.finalized) == fingerprints(settings.finalized)
     assert fingerprints(other.published) == fingerprints(settings.published)
+
+
+AS_OF_COLUMNS = "account_id, metric, sku, region, unit, quantity, event_count, quantity_variance"
+
+
+@pytest.mark.parametrize("batch_id", [1, 3])
+def test_the_state_as_of_a_batch_is_the_one_that_was_known_then(
+    closed: tuple[Settings, list[Landing]], history: RandomHistory, tmp_path: Path, batch_id: int
+) -> None:
+    settings, landings = closed
+    before = fingerprints(settings.home)
+    operations.build_as_of_batch(settings, batch_id, tmp_path / "then")
+    assert fingerprints(settings.home) == before
+    then, closes = Settings(tmp_path / "then", "2GB", 2), [c for c in history.closes if c.after_landing <= batch_id]
+    with warehouse.read(then) as connection:
+        assert compare(compute(landings[:batch_id], closes), connection) == []
+        monthly = connection.sql(f"select billing_period, {AS_OF_COLUMNS} from usage.usage_monthly order by all")
+        daily = connection.sql(f"select billing_date, {AS_OF_COLUMNS} from usage.usage_daily order by all")
+        expected = monthly.fetchall(), daily.fetchall()
+    assert closing.verify(then, recompute=False).problems == []
+    landed_at = landings[batch_id - 1].landed_at.replace(tzinfo=None)
+    for asked in (str(batch_id), f"operations.batch_at(timestamp '{landed_at}')"):
+        found = [
+            rows(settings.warehouse, f"from usage.usage_{grain}_as_of({asked}) order by all")
+            for grain in ("monthly", "daily")
+        ]
+        assert tuple(found) == expected
+    assert rows(settings.warehouse, "select operations.batch_at(timestamp '2026-01-01')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("batch_id", "into", "says"),
+    [(9, "new", "the batches are 1 to 4"), (1, ".", "not an empty folder"), (1, "home/then", "lies in the home")],
+)
+def test_a_past_state_is_refused_where_it_cannot_be_built(
+    closed: tuple[Settings, list[Landing]], batch_id: int, into: str, says: str
+) -> None:
+    settings, _ = closed
+    with pytest.raises(UsageWarehouseError, match=says):
+        operations.build_as_of_batch(settings, batch_id, settings.home.parent / into)
+
+
+def test_the_analysis_walks_every_line_of_usage_down_to_its_rows_and_each_step_adds_up(
+    closed: tuple[Settings, list[Landing]],
+) -> None:
+    settings, _ = closed
+    analysis = compiled("explain_line", settings, line_id="the-line")
+    lines = rows(
+        settings.warehouse, "select line_id, line_type, status from billing.invoice_lines where charge_type = 'usage'"
+    )
+    assert {("usage", "final"), ("adjustment", "final"), ("adjustment", "provisional")} <= {line[1:] for line in lines}
+    steps = ["tiers", "days", "hours", "postings", "batches", "files", "rows"]
+    for line_id, _, _ in lines:
+        walked = rows(settings.warehouse, analysis.replace("the-line", line_id))
+        ((quantity, amount),) = [row[3:4] + row[5:6] for row in walked if row[1] == "line"]
+        shown = {step: sum(row[3] for row in walked if row[1] == step) for step in steps[1:]}
+        assert shown == dict.fromkeys(steps[1:], quantity), line_id
+        assert sum(row[5] for row in walked if row[1] == "tiers") == amount
+        assert all(row[6] == quantity for row in walked if row[1] in steps[1:])
+        assert operations.explain(settings, line_id)["adds_up"], line_id
 
 
 def test_a_full_refresh_keeps_final_figures(closed: tuple[Settings, list[Landing]], history: RandomHistory) -> None:

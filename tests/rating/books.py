@@ -13,7 +13,9 @@ from orchestration.settings import Settings, load_settings
 
 Row = dict[str, Any]
 
-EVENT_COLUMNS = ("event_id", "producer", "event_ts", "metric", "quantity", "unit", "sku", "account_id", "region")
+EVENT_COLUMNS = (
+    "event_id", "producer", "event_ts", "ingested_ts", "metric", "quantity", "unit", "sku", "account_id", "api_key", "region",
+)  # fmt: skip
 RELATIONS = ("invoice_lines", "invoice_line_tiers", "invoices", "unpriced_usage")
 
 

@@ -1,3 +1,6 @@
+-- depends_on: {{ ref('billing_periods') }}, {{ ref('int_events_attributed') }}, {{ ref('stg_lake__files') }}
+{{ config(post_hook="{{ create_line_entries() }}") }}
+
 with lines as (
     select * from {{ ref('invoice_lines') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ create_batch_at() }}") }}
+
 with batches as (
     select * from {{ ref('stg_lake__batches') }}
 ),
