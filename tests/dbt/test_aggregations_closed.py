@@ -140,6 +140,20 @@ def test_adjustments(house: SmallHouse) -> None:
     assert sides == {key: [tuple(map(Decimal, side)) for side in pair] for key, pair in ADJUSTMENTS.items()}
 
 
+def test_every_line_is_explained_by_its_tiers_and_events(house: SmallHouse) -> None:
+    """A line of a figure that does not add up shows the events that it rests on, those of a level from the first one on."""
+    lines = house.rows("select line_id, billing_period, sku, price_id, line_type from billing.invoice_lines")
+    explained = {line[1:]: operations.explain(house.settings, line[0]) for line in lines}
+    assert [key for key, found in explained.items() if not found["adds_up"]] == []
+    events = {
+        key[:3]: [str(one["event_ts"])[:10] for one in found["events"]]
+        for key, found in explained.items()
+        if key[3] == "usage"
+    }
+    assert events["2026-10", "disk", "disk-2"] == ["2026-09-10"]
+    assert sorted(events["2026-10", "warmest", "warmest-1"]) == ["2026-10-05", "2026-10-20"]
+
+
 def test_closed_months_do_not_move(house: SmallHouse) -> None:
     found = house.rows(
         "select billing_period, quantity from usage.usage_monthly where metric = 'disk' and period_status = 'final' order by 1"
