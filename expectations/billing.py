@@ -6,7 +6,6 @@ All limits are zero: this is the customers' money, and every amount is an exact 
 from typing import TYPE_CHECKING
 
 from expectations.gate import Gate, build_suite
-from expectations.usage import ADDS_UP
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -91,8 +90,9 @@ QUANTITIES_MATCH = Gate(
     proves="the quantities of a key's usage lines, with what is unpriced, sum exactly to its usage",
     limit="0 keys that differ",
     why="slices of a price change must neither overlap nor leave a gap (rule 14)",
-    reads=("invoice_lines", "usage_monthly", "unpriced_usage", "metrics"),
-    # Flat prices bill no quantity, and not by region; figures that do not add up over days cannot add up over slices.
+    reads=("invoice_lines", "usage_monthly", "unpriced_usage"),
+    # Flat prices bill no quantity, and not by region. Figures that do not add up over days hold as well: a maximum stands
+    # on one day's line, and a level is shared out among its days so that they sum to the month.
     breaks=f"""
 with flat as (
     select account_id, sku from invoice_lines where line_type = 'usage' and pricing_model = 'flat'
@@ -103,9 +103,8 @@ with flat as (
     group by {KEY}
 ), used as (
     select {KEY}, sum(quantity) as used_quantity
-    from usage_monthly left join metrics using (metric)
+    from usage_monthly
     group by {KEY}
-    having bool_and({ADDS_UP})
 ), unpriced as (
     select {KEY}, sum(quantity) as unpriced_quantity from unpriced_usage group by {KEY}
 )

@@ -1,7 +1,7 @@
 -- An invoice line walked down, in SQL: dbt show --select explain_line --vars '{line_id: line-…}' --limit 1000
 -- One row per item of each step (line, tiers, days, hours, postings, batches, files, rows). Within each step from days on the quantities sum to the
 -- line's, and the tiers' amounts to its precise amount: `step_quantity` and `step_amount` hold these sums, so that a step that does not add up is seen.
--- A reversal of an adjustment shows what it takes back with a minus. Final lines too: their entries are those up to the period's cutoff.
+-- What does not add up (a maximum, a level) has events in these steps, and no quantities. A reversal of an adjustment shows what it takes back with a minus. Final lines too: their entries are those up to the period's cutoff.
 with line as (
     select * from {{ ref('invoice_lines') }} where line_id = '{{ var("line_id", "") }}'
 ),
@@ -12,7 +12,7 @@ tiers as (
 
 entries as (
     select
-        found.*,
+        found.* replace (if({{ aggregates_by('found.aggregation', 'adding') }}, found.quantity, null) as quantity),
         if(line.line_type = 'adjustment' and line.quantity < 0, -1, 1) * found.entry as signed_entry
     from billing.line_entries('{{ var("line_id", "") }}') as found
     cross join line

@@ -106,3 +106,20 @@
 {% macro cut_to_minor_unit(amount, minor_unit) -%}
     ({{ amount }}::decimal(38, 12) - {{ amount }}::decimal(38, 12) % {{ minor_amount(minor_unit) }}::decimal(38, 12))::decimal(38, 6)
 {%- endmacro %}
+
+{#
+    (whole + ninths / 10⁹) / divisor as DECIMAL(38,9), rounded once half away from zero; whole numbers, divisor > 0. What lies behind the point is
+    kept apart, because a level of nine digits times the microseconds of a month would need more than 38.
+#}
+{% macro divide_split(whole, ninths, divisor) -%}
+    {%- set all_whole = '(' ~ whole ~ ' + ' ~ ninths ~ ' // 1000000000)' -%}
+    {%- set quotient = '(' ~ all_whole ~ ' // ' ~ divisor ~ ')' -%}
+    {%- set rest = '(' ~ all_whole ~ ' % ' ~ divisor ~ ' * 1000000000 + ' ~ ninths ~ ' % 1000000000)' -%}
+    {%- set away = 'if(' ~ quotient ~ ' < 0 or (' ~ quotient ~ ' = 0 and ' ~ rest ~ ' < 0), -1, 1)::hugeint' -%}
+    {#- rest may stand on the other side of zero than the whole: then it is rounded downwards, towards the whole's side -#}
+    {%- set doubled = '(' ~ away ~ ' * 2 * ' ~ rest ~ ' + ' ~ divisor ~ ')' -%}
+    {%- set twice = '(2 * ' ~ divisor ~ ')' -%}
+    {{ from_ninths(
+        '(' ~ quotient ~ ' * 1000000000 + ' ~ away ~ ' * ((' ~ doubled ~ ' - (' ~ doubled ~ ' % ' ~ twice ~ ' + ' ~ twice ~ ') % ' ~ twice ~ ') // ' ~ twice ~ '))'
+    ) }}
+{%- endmacro %}

@@ -2,7 +2,8 @@
     A table macro in the warehouse, `from billing.line_entries('line-…')`: the decided entries (intermediate.int_events_attributed) that a line's usage
     rests on, with the file of each. They are those of its account, metric, SKU and region on its dates, as known when the line was made: a line of a
     closed period, rebillings included, knows the batches up to the cutoff; a reversal takes back what had been billed, which is what was known at the
-    close before that of its own period.
+    close before that of its own period. A figure that does not add up from days rests on all of its period,
+    a level on all that came before the line's last date.
 #}
 {% macro create_line_entries() -%}
 create or replace macro billing.line_entries(of_line_id) as table (
@@ -30,7 +31,11 @@ create or replace macro billing.line_entries(of_line_id) as table (
     inner join line
         on entries.account_id = line.account_id and entries.metric = line.metric and entries.sku = line.sku
         and (entries.region = line.region or line.pricing_model = 'flat')
-        and entries.billing_date between line.first_date and line.last_date
+        and case
+            when {{ aggregates_by('entries.aggregation', 'level') }} then entries.billing_date <= line.last_date
+            when {{ aggregates_by('entries.aggregation', 'recomputed') }} then strftime(entries.billing_date, '%Y-%m') = line.origin_period
+            else entries.billing_date between line.first_date and line.last_date
+        end
         and entries.batch_id <= coalesce(line.cutoff_batch_id, entries.batch_id)
     left join {{ in_warehouse(ref('stg_lake__files')) }} as files
         on entries.landed_batch_id = files.batch_id and entries.file_order = files.file_order

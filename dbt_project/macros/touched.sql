@@ -13,3 +13,33 @@
 {% macro touched(column, postings='int_postings_by_period') -%}
     select distinct {{ column }} from {{ ref(postings) }} where not is_after_close and batch_id > {{ watermark('last_batch_id') }}
 {%- endmacro %}
+
+{# Levels of periods that are not closed are integrated anew in every run (until now, which moves on): their rows go first. #}
+{% macro forget_levels(period, more='') -%}
+    {%- set receipts = ref('stg_finalized__receipts') -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where ({{ aggregates_by('aggregation', 'level') }} and {{ period }} not in (select billing_period from {{ receipts }})) {{ more }}
+    {%- else -%}
+        select 1
+    {%- endif -%}
+{%- endmacro %}
+
+{# Condition on int_levels_by_hour: what a mart takes in beside what it holds of closed periods. #}
+{% macro levels_to_show() -%}
+    {%- set receipts = ref('stg_finalized__receipts') -%}
+    knowledge = 'shown' {%- if is_incremental() %} and billing_period not in (select billing_period from {{ receipts }}){% endif %}
+{%- endmacro %}
+
+{# CTEs: the standing events of which a mart recomputes figures, those of the touched dates (or periods), as it shows them. #}
+{% macro standing_touched(column) -%}
+entries as (
+    select * from {{ ref('int_entries_shown') }}
+    where {{ aggregates_by('aggregation', 'recomputed') }}
+    {%- if is_incremental() %} and {{ column }} in ({{ touched(column) }}){% endif %}
+),
+
+standing as (
+    {{ standing('entries') | indent(4) }}
+)
+{%- endmacro %}

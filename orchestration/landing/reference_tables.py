@@ -5,7 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-AGGREGATIONS = ("sum", "count", "count_distinct", "max", "min", "avg", "latest", "weighted_sum", "time_weighted")
+AGGREGATIONS = (
+    "sum", "count", "count_distinct", "max", "min", "avg", "latest", "weighted_sum", "time_weighted", "p95_per_5min",
+)  # fmt: skip
 KEY_TYPES = ("api_key", "namespace", "resource_id")
 PRICE_MODELS = ("flat", "per_unit", "graduated", "volume", "package", "percentage", "graduated_percentage")
 

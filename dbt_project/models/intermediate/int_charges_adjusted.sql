@@ -9,7 +9,7 @@ rated as (
 ),
 
 late_keys as (
-    select distinct billing_period as origin_period, account_id, sku from {{ ref('late_usage') }}
+    select billing_period as origin_period, account_id, sku from {{ ref('int_keys_late') }}
 ),
 
 billed as (

@@ -60,10 +60,11 @@ resolved as (
         metrics.unit as metric_unit,
         metrics.default_sku,
         metrics.aggregation,
+        metrics.distinct_on,
         coalesce(metrics.allow_negative, false) as allow_negative,
-        if(metrics.aggregation = 'count', 1, points.quantity)::decimal(38, 9) as counted_quantity,
-        if(metrics.aggregation = 'count', 1, conversions.numerator) as numerator,
-        if(metrics.aggregation = 'count', 1, conversions.denominator) as denominator,
+        if({{ aggregates_by('metrics.aggregation', 'counting') }}, 1, points.quantity)::decimal(38, 9) as counted_quantity,
+        if({{ aggregates_by('metrics.aggregation', 'counting') }}, 1, conversions.numerator) as numerator,
+        if({{ aggregates_by('metrics.aggregation', 'counting') }}, 1, conversions.denominator) as denominator,
         conversions.metric is not null as is_convertible,
         coalesce(by_account.account_id, by_api_key.account_id, by_namespace.account_id, by_resource.account_id) as resolved_account_id,
         case
@@ -85,8 +86,8 @@ resolved as (
             when points.resource_id is not null then 'resource_id'
             else 'none'
         end as resolved_key_type,
-        -- the sampling rate as a fraction in lowest terms: each event stands for sampled_of / sampled events
-        {{ to_ninths('points.sampling_rate::decimal(38, 9)') }} as rate_ninths,
+        -- the sampling rate as a fraction in lowest terms: each event stands for sampled_of / sampled events, if figures weigh it
+        {{ to_ninths("if(" ~ aggregates_by('metrics.aggregation', 'weighing') ~ ", points.sampling_rate, 1)::decimal(38, 9)") }} as rate_ninths,
         rate_ninths // gcd(rate_ninths, 1000000000::hugeint) as sampled,
         1000000000::hugeint // gcd(rate_ninths, 1000000000::hugeint) as sampled_of
     from points
@@ -144,10 +145,12 @@ judged as (
         case
             when correction is not null or corrects is not null then 'correction'
             when not is_registered then 'unregistered_metric'
-            when aggregation not in ('sum', 'count') then 'unsupported_aggregation'
+            when not {{ aggregates_by('aggregation', 'any') }} then 'unsupported_aggregation'
             when not is_convertible then 'inconvertible_unit'
             when quantity < 0 and not allow_negative then 'negative_quantity'
             when not is_in_range then 'quantity_out_of_range'
+            -- a level is multiplied by the microseconds of a month
+            when {{ aggregates_by('aggregation', 'level') }} and abs(quantity::double) * numerator::double >= 1e22 * denominator::double then 'quantity_out_of_range'
             when not {{ square_times_fraction_fits('base', 'spread', 'spread_of') }} then 'quantity_out_of_range'
         end as held_reason
     from spread
@@ -202,6 +205,19 @@ decided as (
         coalesce(metric_unit, unit) as unit,
         measured_quantity as quantity,
         quantity_variance,
+        aggregation,
+        sampling_rate,
+        -- what tells distinct events, and the levels of one series, apart
+        case
+            when not {{ aggregates_by('aggregation', 'distinguishing') }} then null
+            when distinct_on is null then if(aggregation = 'count_distinct', measured.event_id, null)
+            {%- for column in ['event_id', 'resource_id', 'api_key', 'namespace'] %}
+            when distinct_on = '{{ column }}' then measured.{{ column }}
+            {%- endfor %}
+            else coalesce({{ json_text('dims', 'distinct_on') }}, {{ json_text('extra', 'distinct_on') }})
+        end as distinct_value,
+        -- the calendar that figures over the true length of a day or month go by
+        if({{ aggregates_by('aggregation', 'calendar') }}, billing_timezone, null) as calendar_zone,
         is_first
     from measured
     left join duplicated
@@ -211,7 +227,7 @@ decided as (
 decided_again as (
     select
         *,
-        row(outcome, outcome_reason, key_type, key_value, account_id, billing_date, sku, unit, quantity, quantity_variance)::varchar as decision
+        row(outcome, outcome_reason, key_type, key_value, account_id, billing_date, sku, unit, quantity, quantity_variance, aggregation, distinct_value, calendar_zone)::varchar as decision
     from decided
     where not is_first
 ),

@@ -23,9 +23,9 @@ receipts as (
 
 -- late usage of an account can change the minimums of all its family
 late_families as (
-    select distinct late_usage.billing_period as origin_period, families.invoice_account_id
-    from {{ ref('late_usage') }} as late_usage
-    inner join families on late_usage.account_id = families.account_id
+    select distinct keys_late.billing_period as origin_period, families.invoice_account_id
+    from {{ ref('int_keys_late') }} as keys_late
+    inner join families on keys_late.account_id = families.account_id
 ),
 
 minimums_billed as (

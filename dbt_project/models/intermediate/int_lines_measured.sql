@@ -26,11 +26,11 @@ skus as (
 ),
 
 metrics as (
-    select metric, unit from {{ ref('stg_reference__metrics') }}
+    select metric, {{ figure_unit('unit', 'aggregation') }} as unit from {{ ref('stg_reference__metrics') }}
 ),
 
 late_keys as (
-    select distinct billing_period, account_id, sku from {{ ref('late_usage') }}
+    select * from {{ ref('int_keys_late') }}
 ),
 
 -- of a closed period only the accounts' SKUs with late usage are rated again

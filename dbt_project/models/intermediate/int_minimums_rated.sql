@@ -14,9 +14,9 @@ families as (
 ),
 
 late_families as (
-    select distinct late_usage.billing_period, families.invoice_account_id
-    from {{ ref('late_usage') }} as late_usage
-    inner join families on late_usage.account_id = families.account_id
+    select distinct keys_late.billing_period, families.invoice_account_id
+    from {{ ref('int_keys_late') }} as keys_late
+    inner join families on keys_late.account_id = families.account_id
 ),
 
 all_charges as (

@@ -1,9 +1,12 @@
--- Every billing period there is: those with usage, those that are closed, the one after the last closed (it takes the adjustments), and the one that
+-- Every billing period there is: those with usage (or a level that is not zero), those that are closed, the one after the last closed (it takes the adjustments), and the one that
 -- is running; with its end and its state. `is_billed`: what needs no usage (flat prices, fees, subscriptions, minimums) is due. That is every period
 -- in which anybody has usage, and a gap between two of them, unless it is longer than three years: that is no pause but one event with a clock that is
 -- off, and would open hundreds of months. Where nobody has used anything yet: every month from the first plan, subscription or commitment on.
 with recursive usage as (
     select distinct billing_period from {{ ref('int_postings_by_period') }}
+    union
+    -- a level is usage in every month that it carries into
+    select distinct strftime(billing_date, '%Y-%m') from {{ ref('usage_daily') }} where {{ aggregates_by('aggregation', 'level') }}
 ),
 
 receipts as (

@@ -1,10 +1,10 @@
--- The ledger of usage: what each batch adds to (or takes from) an hour of an account. Append-only; every figure is a sum of these rows.
+-- The ledger of usage: what each batch adds to (or takes from) an hour of an account. Append-only; every figure of a metric that sums or counts is a
+-- sum of these rows, and every event count of any metric is.
 {{ config(materialized='incremental', incremental_strategy='append') }}
 {%- set last_batch = watermark() %}
 
 with entries as (
-    select * from {{ ref('int_events_attributed') }}
-    where outcome = 'attributed' and batch_id > {{ last_batch }}
+    select * from {{ ref('int_entries_counted') }} where batch_id > {{ last_batch }}
 ),
 
 posted as (
@@ -17,6 +17,7 @@ posted as (
         sku,
         region,
         unit,
+        aggregation,
         sum(entry * quantity)::decimal(38, 9) as quantity,
         sum(entry)::bigint as event_count,
         sum(entry * quantity_variance)::decimal(38, 9) as quantity_variance

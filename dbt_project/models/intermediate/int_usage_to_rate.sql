@@ -1,9 +1,23 @@
 -- The usage that is rated, per scenario and billing date. `billed` is what lines of periods that are not closed rest on. The others answer a
 -- question about some of its lines, and hold only what differs: `known` (all that is known of an account's SKU with late usage in a closed period,
 -- for adjustments), `known_to_ledger` (without what came after finance booked it), `with_duplicates` (as if duplicates counted), `with_unattributed` (with
--- the usage of keys that stand for the account at another time only, which finance may have booked by its own list).
+-- the usage of keys that stand for the account at another time only, which finance may have booked by its own list). What sums or counts is rated by
+-- day. So is a level: each day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure. A figure
+-- that does not add up stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
 with postings as (
-    select * from {{ ref('int_postings_by_period') }}
+    select * from {{ ref('int_postings_by_period') }} where {{ aggregates_by('aggregation', 'adding') }}
+),
+
+figures_shown as (
+    select * from {{ ref('int_usage_by_period') }} where {{ aggregates_by('aggregation', 'recomputed') }}
+),
+
+other_figures as (
+    select * from {{ ref('int_figures_to_rate') }}
+),
+
+levels as (
+    select * from {{ ref('int_levels_by_hour') }}
 ),
 
 entries as (
@@ -11,6 +25,7 @@ entries as (
         *,
         strftime(billing_date, '%Y-%m') as billing_period
     from {{ ref('int_events_attributed') }}
+    where {{ aggregates_by('aggregation', 'adding') }}
 ),
 
 periods as (
@@ -37,25 +52,59 @@ ledger as (
     group by all
 ),
 
-billed as (
+by_day as (
     select
-        'billed' as scenario,
-        postings.billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count
-    from postings
-    inner join periods on postings.billing_period = periods.billing_period
+        knowledge, billing_period, account_id, metric, sku, region, unit, billing_date, divisor,
+        sum(whole_microseconds) as whole_microseconds,
+        sum(ninth_microseconds) as ninth_microseconds,
+        sum(event_count)::bigint as event_count
+    from levels
+    group by all
+),
+
+so_far as (
+    select
+        * exclude (divisor, whole_microseconds, ninth_microseconds),
+        {{ divide_split('(sum(whole_microseconds) over days)', '(sum(ninth_microseconds) over days)', 'divisor') }} as quantity_so_far
+    from by_day
+    window days as (partition by knowledge, billing_period, account_id, metric, sku, region, unit order by billing_date)
+),
+
+shares as (
+    select
+        knowledge, billing_period, account_id, metric, sku, region, unit, billing_date,
+        (quantity_so_far - lag(quantity_so_far, 1, 0::decimal(38, 9)) over (
+            partition by knowledge, billing_period, account_id, metric, sku, region, unit order by billing_date
+        ))::decimal(38, 9) as quantity,
+        event_count
+    from so_far
+),
+
+all_usage as (
+    select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'sum' as kind from postings
+    union all
+    select billing_period, account_id, metric, sku, region, unit, dated_on, quantity, event_count, 'figure' from figures_shown
+    union all
+    select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'level' from shares where knowledge = 'shown'
+),
+
+billed as (
+    select all_usage.*
+    from all_usage
+    inner join periods on all_usage.billing_period = periods.billing_period
     where periods.status <> 'final'
 ),
 
 late_keys as (
-    select distinct billing_period, account_id, sku from postings where is_after_close
+    select * from {{ ref('int_keys_late') }}
 ),
 
 known as (
-    select
-        'known' as scenario,
-        billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count
+    select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'sum' as kind
     from postings
     semi join late_keys using (billing_period, account_id, sku)
+    union all
+    select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'level' from shares where knowledge = 'known'
 ),
 
 came_after_ledger as (
@@ -71,14 +120,6 @@ came_after_ledger as (
     where entries.outcome = 'attributed'
 ),
 
-known_to_ledger as (
-    select 'known_to_ledger' as scenario, billed.* exclude (scenario)
-    from billed
-    semi join came_after_ledger using (billing_period, account_id, sku)
-    union all
-    select 'known_to_ledger' as scenario, * from came_after_ledger
-),
-
 duplicates as (
     select
         entries.billing_period, account_id, metric, sku, region, unit, billing_date,
@@ -87,14 +128,6 @@ duplicates as (
     from entries
     inner join periods on entries.billing_period = periods.billing_period and periods.status <> 'final'
     where outcome = 'duplicate' and account_id is not null
-),
-
-with_duplicates as (
-    select 'with_duplicates' as scenario, billed.* exclude (scenario)
-    from billed
-    semi join duplicates using (billing_period, account_id, sku)
-    union all
-    select 'with_duplicates' as scenario, * from duplicates
 ),
 
 -- whom the key stood for last before the event, else first after it
@@ -123,24 +156,35 @@ unattributed_of_period as (
     inner join periods on strftime(unattributed.billing_date, '%Y-%m') = periods.billing_period and periods.status <> 'final'
 ),
 
-with_unattributed as (
-    select 'with_unattributed' as scenario, billed.* exclude (scenario)
-    from billed
-    semi join unattributed_of_period using (billing_period, account_id, sku)
+changed as (
+    select 'known_to_ledger' as scenario, *, 'sum' as kind from came_after_ledger
     union all
-    select 'with_unattributed' as scenario, * from unattributed_of_period
+    select 'with_duplicates', *, 'sum' from duplicates
+    union all
+    select 'with_unattributed', *, 'sum' from unattributed_of_period
+    union all by name
+    select *, 'figure' as kind from other_figures
+),
+
+-- beside what changes in a scenario, the rest of the usage of the same accounts' SKUs
+unchanged as (
+    select keys.scenario, billed.*
+    from billed
+    inner join (select distinct scenario, billing_period, account_id, sku from changed where scenario <> 'known') as keys
+        using (billing_period, account_id, sku)
+    anti join other_figures
+        on billed.kind = 'figure' and keys.scenario = other_figures.scenario and billed.billing_period = other_figures.billing_period
+        and billed.account_id = other_figures.account_id and billed.sku = other_figures.sku
 ),
 
 scenarios as (
-    select * from billed
+    select 'billed' as scenario, * from billed
     union all
-    select * from known
-    union all
-    select * from known_to_ledger
-    union all
-    select * from with_duplicates
-    union all
-    select * from with_unattributed
+    select 'known' as scenario, * from known
+    union all by name
+    select * from changed
+    union all by name
+    select * from unchanged
 ),
 
 summed as (
@@ -149,8 +193,9 @@ summed as (
         sum(quantity)::decimal(38, 9) as quantity,
         sum(event_count)::bigint as event_count
     from scenarios
-    group by all
-    having sum(event_count) <> 0
+    group by scenario, billing_period, account_id, metric, sku, region, unit, billing_date
+    -- usage that was taken back leaves nothing to rate; a level is rated on days without events as well
+    having sum(event_count) <> 0 or bool_or(kind = 'level')
 )
 
 select * from summed

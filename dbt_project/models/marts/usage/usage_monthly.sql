@@ -19,7 +19,10 @@ monthly as (
         usage.quantity_variance,
         usage.peak_per_minute,
         usage.p95_per_minute,
-        periods.status as period_status
+        periods.status as period_status,
+        usage.p50_per_minute,
+        usage.p99_per_minute,
+        usage.aggregation
     from usage
     inner join periods on usage.billing_period = periods.billing_period
 )

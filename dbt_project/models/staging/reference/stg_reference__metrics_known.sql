@@ -1,1 +1,1 @@
-{{ known_intervals('metrics', ['metric', 'aggregation', 'unit', 'allow_negative', 'default_sku']) }}
+{{ known_intervals('metrics', ['metric', 'aggregation', 'unit', 'distinct_on', 'allow_negative', 'default_sku']) }}

@@ -1,0 +1,19 @@
+-- The entries whose figures the marts show: what was decided after its period's close is late, it is billed by adjustment.
+{{ config(materialized='view') }}
+
+with entries as (
+    select * from {{ ref('int_entries_counted') }}
+),
+
+receipts as (
+    select * from {{ ref('stg_finalized__receipts') }}
+),
+
+shown as (
+    select entries.*
+    from entries
+    left join receipts on entries.billing_period = receipts.billing_period
+    where receipts.cutoff_batch_id is null or entries.batch_id <= receipts.cutoff_batch_id
+)
+
+select * from shown
