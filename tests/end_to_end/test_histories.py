@@ -27,6 +27,13 @@ def test_incremental_figures_equal_the_oracle_and_a_full_rebuild(home: Settings,
     assert incremental == rebuilt
 
 
+def test_a_fee_without_usage_begins_on_the_first_day_of_a_plan_that_comes_back(home: Settings, tmp_path: Path) -> None:
+    """Which discounts a fee has is decided by its first day; this history has one between the two times of a plan."""
+    landings = make_history(5, Options(events=150, landings=2)).write(tmp_path / "dumps")
+    run(home, landings, build_each=False)
+    assert against_the_oracle(home, landings) == []
+
+
 @pytest.mark.parametrize("seed", [11, 12, 13])
 def test_corrections_and_every_aggregation_equal_the_oracle(home: Settings, tmp_path: Path, seed: int) -> None:
     options = Options(events=300, landings=4, corrections=True, aggregations=True)
