@@ -19,15 +19,15 @@ FIVE_MINUTES = timedelta(minutes=5)
 class Entry:
     """An event that stands, as its series counts it.
 
-    `quantity` is in the metric's unit, of sums weighted by its sampling; `weight` is the number of events that it stands
-    for; `distinct` is its value of the field that tells apart.
+    `quantity` is in the metric's unit, weighted by its sampling where the aggregation weighs; `weight` is the number of
+    events that it stands for; `distinct` is its value of the field that tells apart.
     """
 
     event: Event
     billing_date: date
     quantity: Decimal
     variance: Decimal
-    weight: Fraction
+    weight: Decimal
     distinct: str | None
 
 
@@ -60,8 +60,7 @@ def _greatest(entries: list[Entry], _) -> Decimal:
 
 
 def _mean(entries: list[Entry], _) -> Fraction:
-    weighed = sum(Fraction(entry.quantity) * entry.weight for entry in entries)
-    return weighed / sum(entry.weight for entry in entries)
+    return Fraction(_total(entries, None)) / Fraction(sum(entry.weight for entry in entries))
 
 
 def _latest(entries: list[Entry], _) -> Decimal:
@@ -88,18 +87,17 @@ FIGURES = {
     "count_distinct": _count_distinct,
     "p95_per_5min": _p95_per_5min,
 }
-SUMMED = ("sum", "count", "p95_per_5min")  # a sampled event stands for 1/rate events; there are figures per minute
+WEIGHED = ("sum", "count", "avg", "p95_per_5min", "count_distinct")  # a sampled event stands for 1/rate events
 COUNTED = ("count", "count_distinct")  # an event is one, whatever its quantity
-ESTIMATED = ("sum", "count")  # with a variance
+SUMMED = ("sum", "count", "p95_per_5min")  # with figures per minute and a variance
 
 
 def usage_of(aggregation: str, unit: str, entries: list[Entry], window: Window) -> Usage:
     """The figures of the events of one window."""
     quantity = round_half_away(FIGURES[aggregation](entries, window), QUANTITY_DIGITS)
     usage = Usage(unit, quantity, len(entries))
-    if aggregation in ESTIMATED:
-        usage.quantity_variance = sum(entry.variance for entry in entries)
     if aggregation in SUMMED:
+        usage.quantity_variance = sum(entry.variance for entry in entries)
         per_minute = sums_per(entries, lambda moment: moment.replace(second=0, microsecond=0))
         usage.peak_per_minute = max(per_minute)
         usage.p50_per_minute, usage.p95_per_minute, usage.p99_per_minute = (

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
 
-from tests.oracle.aggregating import COUNTED, SUMMED, Entry, EventSeries
+from tests.oracle.aggregating import COUNTED, WEIGHED, Entry, EventSeries
 from tests.oracle.corrections import Corrections
 from tests.oracle.exact import exact_arithmetic, round_half_away
 from tests.oracle.levels import LEVELS, LevelSeries
@@ -191,10 +191,11 @@ class State:
             key = UnattributedKey(*first_key(event), event.metric, sku, event.region)
             self.unattributed.setdefault(key, Usage(metric["unit"])).add(quantity, variance)
             return
+        weight = round_half_away(1 / Fraction(event.sampling_rate), QUANTITY_DIGITS)
         told_apart_by = metric["distinct_on"] or DISTINCT_ON.get(metric["aggregation"])
         distinct = event.field(told_apart_by) if told_apart_by else None
         billing_date = event.event_ts.astimezone(self.books.zones[account_id]).date()
-        entry = Entry(event, billing_date, quantity, variance, 1 / Fraction(event.sampling_rate), distinct)
+        entry = Entry(event, billing_date, quantity, variance, weight, distinct)
         self.series[Series(account_id, event.metric, sku, event.region)].append(entry)
 
     def _held_as_usage(self, event: Event) -> str | None:
@@ -223,7 +224,7 @@ class State:
     def _weigh(self, event: Event, metric: dict) -> tuple[Decimal, Decimal]:
         """Rule 11: quantity in the metric's unit × 1/rate, and variance q²(1−p)/p², each rounded once to 9 digits."""
         aggregation, factor = metric["aggregation"], self._factor(event.unit, metric["unit"])
-        rate = event.sampling_rate if aggregation in SUMMED else ONE
+        rate = event.sampling_rate if aggregation in WEIGHED else ONE
         counted = ONE if aggregation in COUNTED else event.quantity
         converts = aggregation not in COUNTED and factor != 1
         if rate == 1 and not converts:
