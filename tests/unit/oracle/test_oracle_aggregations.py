@@ -100,13 +100,26 @@ def test_a_unit_that_does_not_convert_is_held(house, aggregation):
     assert house.result.batches[1].held == 1 and house.result.usage_monthly == {}
 
 
-def test_nobody_s_usage_is_queued_as_a_sum(house):
+def test_an_average_is_the_sum_s_figure_over_the_count_s(house):
+    # 3333333.333333333 ÷ (3.333333333 + 1), each rounded per event; unrounded it would be 769230.769230769
+    house.land(on("10-10", "1000000", sampling_rate="0.3"), on("10-11", "0"), **measured_as("avg"))
+    assert figures(house.result.usage_monthly) == [(D("769230.769289941"), 2)]
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "queued"),
+    [
+        *[("sum", 10), ("avg", 10), ("p95_per_5min", 10), ("count", 3), ("count_distinct", 3)],
+        *[("max", 7), ("min", 7), ("latest", 7), ("time_weighted", 7), ("weighted_sum", 7)],
+    ],
+)
+def test_nobody_s_usage_is_queued_as_a_sum(house, aggregation, queued):
     house.land(
         {"account_id": None, "quantity": "3", "sampling_rate": "0.5"},
         {"account_id": None, "quantity": "4"},
-        **measured_as("max"),
+        **measured_as(aggregation),
     )
-    assert figures(house.result.unattributed) == [(7, 2)]
+    assert figures(house.result.unattributed) == [(queued, 2)]
 
 
 # --- latest, distinct, percentile of five minutes ---------------------------------------------------------------------
