@@ -100,6 +100,14 @@ def unattributed(result, connection) -> list[str]:
     return against(mine, connection, f"({query}) as unattributed_usage", grain, ("quantity", "event_count"))
 
 
+def held(result, connection) -> list[str]:
+    """usage.held_usage: the held events that stand, per batch in which they landed and reason."""
+    mine = {key: {"event_count": count} for key, count in result.held.items()}
+    query = """
+        select landed_batch_id, reason, sum(event_count)::bigint as event_count from usage.held_usage group by all"""
+    return against(mine, connection, f"({query}) as held_usage", ("landed_batch_id", "reason"), ("event_count",))
+
+
 def lines(result, connection) -> list[str]:
     """billing.invoice_lines of every type but adjustments; usage lines without usage are compared without a unit."""
     figures = ("origin_period", "invoice_account_id", "charge_type", "pricing_model", "quantity", "currency_code")
@@ -296,6 +304,7 @@ CHECKS = (
     monthly,
     late,
     unattributed,
+    held,
     lines,
     tiers,
     orphan_tiers,

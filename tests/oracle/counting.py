@@ -151,6 +151,7 @@ class State:
         self.books = history.books(batch_id)
         self.series: dict[Series, list[Entry]] = defaultdict(list)
         self.unattributed: dict[UnattributedKey, Usage] = {}
+        self.held: Counter = Counter()  # (batch, reason) → events that stand
         self.batches = {
             number: replace(landed, held_reasons=Counter())
             for number, landed in history.batches.items()
@@ -173,6 +174,8 @@ class State:
         if reason:
             batch.held += 1
             batch.held_reasons[reason] += 1
+            if self._corrections.stands(event):
+                self.held[event.batch_id, reason] += 1
             return
         account_id = self._account_of(fate)
         if account_id is None:
@@ -202,8 +205,8 @@ class State:
         """Rule 7: the reason for which an event cannot be measured yet."""
         metric = self.books.metrics.get(event.metric)
         if metric is None:
-            return "unknown_metric"
-        return "unit" if self._factor(event.unit, metric["unit"]) is None else None
+            return "unregistered_metric"
+        return "inconvertible_unit" if self._factor(event.unit, metric["unit"]) is None else None
 
     def _factor(self, unit: str, target: str) -> Fraction | None:
         """How many `target` one `unit` is; None when they do not convert."""

@@ -31,6 +31,7 @@ class Result:
     usage_monthly: dict[MonthKey, Usage] = field(default_factory=dict)
     late_usage: dict[MonthKey, Usage] = field(default_factory=dict)
     unattributed: dict[UnattributedKey, Usage] = field(default_factory=dict)
+    held: dict[tuple[int, str], int] = field(default_factory=dict)
     lines: dict[LineKey, Line] = field(default_factory=dict)
     subscriptions: list[Line] = field(default_factory=list)
     discounts: list[Line] = field(default_factory=list)
@@ -79,7 +80,9 @@ def compute(landings: Iterable[Landing], closes: Iterable[Close] = (), as_of: da
         for close in closes:
             close_period(history, closed, close)
         now = history.state(history.last_batch, as_of)
-        result = Result(history, dict(closed.cutoffs), batches=now.batches, unattributed=now.unattributed)
+        result = Result(
+            history, dict(closed.cutoffs), batches=now.batches, unattributed=now.unattributed, held=now.held
+        )
         _fill_usage(result, now)
         _fill_billing(result, now, closed, as_of)
         return result

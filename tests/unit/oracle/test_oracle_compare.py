@@ -22,7 +22,9 @@ TYPES = MONEY | {
     **dict.fromkeys(("tier_quantity",), "decimal(38,9)"),
     **dict.fromkeys(("unit_price", "flat_fee"), "decimal(38,12)"),
     **dict.fromkeys(("billed_amount", "ledger_amount", "difference_amount", "allocated_amount"), "decimal(38,6)"),
-    **dict.fromkeys(("event_count", "batch_id", "tier_number", "line_count", "records", "rejected"), "bigint"),
+    **dict.fromkeys(
+        ("event_count", "batch_id", "landed_batch_id", "tier_number", "line_count", "records", "rejected"), "bigint"
+    ),
     **dict.fromkeys(("duplicates", "conflicting", "held", "unattributed", "attributed", "difference"), "bigint"),
     **dict.fromkeys(("billing_date", "first_seen_date", "slice_from", "fx_rate_date"), "date"),
     **dict.fromkeys(("opening_amount", "burned_amount", "expired_amount", "closing_amount"), "decimal(38,6)"),
@@ -78,6 +80,10 @@ def marts_of(result):
         "usage.unattributed_usage": usage_rows(
             result.unattributed, "quantity", "event_count", first_seen_date="2026-10-01"
         ),
+        "usage.held_usage": [
+            {"landed_batch_id": batch, "reason": reason, "event_count": count}
+            for (batch, reason), count in result.held.items()
+        ],
         "billing.invoice_lines": lines,
         "billing.invoice_line_tiers": tiers,
         "billing.invoices": invoices,
@@ -156,6 +162,7 @@ RELATIONS = {
     "usage.usage_monthly": ("quantity", "event_count", *PER_MINUTE, "period_status"),
     "usage.late_usage": ("quantity", "event_count"),
     "usage.unattributed_usage": ("quantity", "event_count", "key_value"),
+    "usage.held_usage": ("landed_batch_id", "reason", "event_count"),
     "billing.invoice_lines": (
         "quantity",
         "precise_amount",

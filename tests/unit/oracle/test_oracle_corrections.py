@@ -133,14 +133,15 @@ def test_two_replacements_of_each_other_take_each_other_back(house):
         ({"event_id": "x", "corrects": "x", "correction": "replace"}, "unknown_target"),
         ({"corrects": "t", "correction": "retract"}, "corrects_a_retraction"),
         ({"corrects": "t", "correction": "replace"}, "corrects_a_retraction"),
-        ({"corrects": "a", "correction": "replace", "metric": "new"}, "unknown_metric"),
-        ({"corrects": "a", "correction": "replace", "unit": "GB"}, "unit"),
+        ({"corrects": "a", "correction": "replace", "metric": "new"}, "unregistered_metric"),
+        ({"corrects": "a", "correction": "replace", "unit": "GB"}, "inconvertible_unit"),
     ],
 )
 def test_what_cannot_take_effect_is_held_and_takes_nothing_back(house, fields, reason):
     house.land({"event_id": "a", "quantity": "5"}, {"event_id": "c"}, retract("c", event_id="t"), fields)
     assert used(house.result) == (5, 1)
     assert (counts(house.result), reasons(house.result)) == ((0, 0, 1, 0, 3), {reason: 1})
+    assert house.result.held == {(1, reason): 1}
 
 
 def test_a_retraction_does_not_look_at_its_own_metric_unit_or_account(house):
@@ -163,7 +164,7 @@ def test_a_held_correction_supersedes_nothing(house):
 
 def test_a_held_target_can_be_retracted(house, tables):
     house.land({"event_id": "a", "metric": "new", "sku": "api"}, retract("a"))
-    assert counts(house.result) == (0, 0, 2, 0, 0)
+    assert counts(house.result) == (0, 0, 2, 0, 0) and house.result.held == {}
     house.land(metrics=[*tables["metrics"], ("new", "sum", "request", "", "")])
     assert used(house.result) is None and counts(house.result) == (0, 0, 0, 0, 2)
 

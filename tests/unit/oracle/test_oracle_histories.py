@@ -55,7 +55,7 @@ def test_histories_hold_every_kind_of_trouble(tmp_path):
         *(f"missing_{field}" for field in ("event_id", "producer", "event_ts", "metric", "quantity", "unit")),
         *("malformed_record", "unsupported_schema_version", "invalid_event_ts", "event_ts_out_of_range"),
         *("invalid_quantity", "negative_quantity", "invalid_sampling_rate", "oversized_field"),
-        *("held: unknown_metric", "held: unit"),
+        *("held: unregistered_metric", "held: inconvertible_unit"),
     }
     assert wanted - {name for name, count in seen.items() if count} == set()
 
@@ -103,7 +103,7 @@ def test_histories_hold_everything_that_can_be_agreed_on(tmp_path, closable):
     assert absent == (set() if closable else {f"{kind} adjusted" for kind in ADJUSTED})
 
 
-HELD = ("incomplete_correction", "unknown_target", "corrects_a_retraction", "unknown_metric", "unit")
+HELD = ("incomplete_correction", "unknown_target", "corrects_a_retraction", "unregistered_metric", "inconvertible_unit")
 AGGREGATIONS = {metric.aggregation for metric in AGGREGATED}
 LEVELS = {metric.name for metric in AGGREGATED if metric.aggregation in ("time_weighted", "weighted_sum")}
 
