@@ -27,6 +27,17 @@ import pyarrow.parquet as pq
 import zstandard
 from hypothesis import strategies as st
 
+from tests.end_to_end.corrected import make_corrections
+from tests.end_to_end.metrics import (
+    AGGREGATED,
+    LATE_METRIC,
+    METRICS,
+    NEVER_REGISTERED,
+    NOT_BILLABLE,
+    Metric,
+    as_aggregated,
+    make_busy_hours,
+)
 from tests.end_to_end.terms import change_terms, give_parents, make_terms
 from tests.oracle import Close, Landing, compute
 
@@ -75,36 +86,6 @@ UNITS = {
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A metric of the small world: its units (the first is its own) and the SKUs that may stand on its events."""
-
-    name: str
-    aggregation: str
-    units: tuple[str, ...]
-    default_sku: str | None
-    other_skus: tuple[str, ...] = ()
-    allow_negative: bool = False
-
-    @property
-    def skus(self) -> tuple[str, ...]:
-        return (self.default_sku or self.name, *self.other_skus)
-
-
-METRICS = (
-    Metric("api_requests", "sum", ("request", "kilorequest"), "api", ("api-premium",)),
-    Metric("egress", "sum", ("GB", "byte", "MB", "GiB"), "transfer"),
-    Metric("storage", "sum", ("GB", "GiB"), None),
-    Metric("compute", "sum", ("hour", "ms", "second"), "compute-small", ("compute-large",)),
-    Metric("invocations", "count", ("request",), "functions"),
-    Metric("payments", "sum", ("currency_unit",), "payment-fees"),
-    Metric("loyalty", "sum", ("point",), "internal", allow_negative=True),
-)
-LATE_METRIC = Metric("gpu", "sum", ("hour", "second"), "gpu-hours")
-NEVER_REGISTERED = Metric("mystery", "sum", ("point",), None)
-NOT_BILLABLE = ("internal",)
-
-
-@dataclass(frozen=True)
 class Options:
     """What a history holds.
 
@@ -114,6 +95,8 @@ class Options:
     reference_changes: later landings bring new versions: keys, a metric, prices, a time zone, agreed terms.
     terms: discounts, subscriptions, minimum commitments, credits and exchange rates.
     parents: some accounts stand on the invoice of another.
+    corrections: retractions and replacements of every kind; with conflicts also several of one target.
+    aggregations: metrics of every aggregation, with prices; levels then run until now.
     """
 
     events: int = 200
@@ -125,6 +108,13 @@ class Options:
     reference_changes: bool = True
     terms: bool = True
     parents: bool = True
+    corrections: bool = False
+    aggregations: bool = False
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is registered from the first landing on."""
+        return (*METRICS, *AGGREGATED) if self.aggregations else METRICS
 
 
 @dataclass
@@ -230,8 +220,8 @@ def make_world(dice: random.Random, options: Options) -> World:
     prices, tiers = make_prices(dice, options, plans)
     first = {
         "units": [{"unit": unit, "base_unit": base, "factor": factor} for unit, (base, factor) in UNITS.items()],
-        "metrics": [metric_row(metric) for metric in METRICS],
-        "skus": sku_rows(),
+        "metrics": [metric_row(metric) for metric in options.metrics],
+        "skus": sku_rows(options),
         "accounts": account_rows,
         "attribution_keys": make_keys(dice, accounts),
         "account_plans": make_plans(dice, options, account_rows),
@@ -239,7 +229,7 @@ def make_world(dice: random.Random, options: Options) -> World:
         "price_tiers": tiers,
     }
     if options.terms:
-        first |= make_terms(dice, account_rows, billable_skus())
+        first |= make_terms(dice, account_rows, billable_skus(options))
     versions = [first] + [{} for _ in range(options.landings - 1)]
     keys = {"api_key": ["k1", "k2", "k3", "k4"], "namespace": ["ns-a", "ns-b"], "resource_id": ["r-1", "r-2", "r-3"]}
     if options.reference_changes and options.landings > 1:
@@ -248,7 +238,8 @@ def make_world(dice: random.Random, options: Options) -> World:
 
 
 def metric_row(metric: Metric) -> dict:
-    return {
+    told_apart = {"distinct_on": metric.distinct_on} if metric.distinct_on else {}
+    return told_apart | {
         "metric": metric.name,
         "aggregation": metric.aggregation,
         "unit": metric.units[0],
@@ -257,17 +248,17 @@ def metric_row(metric: Metric) -> dict:
     }
 
 
-def sku_rows() -> list[dict]:
+def sku_rows(options: Options) -> list[dict]:
     return [
         {"sku": sku, "metric": metric.name, "sku_name": sku, "billable": str(sku not in NOT_BILLABLE).lower()}
-        for metric in (*METRICS, LATE_METRIC)
+        for metric in (*options.metrics, LATE_METRIC)
         for sku in metric.skus
     ]
 
 
-def billable_skus() -> list[str]:
+def billable_skus(options: Options) -> list[str]:
     """The SKUs that usage may stand under and that cost something."""
-    return sorted({sku for metric in (*METRICS, LATE_METRIC) for sku in metric.skus} - set(NOT_BILLABLE))
+    return sorted({sku for metric in (*options.metrics, LATE_METRIC) for sku in metric.skus} - set(NOT_BILLABLE))
 
 
 def make_keys(dice: random.Random, accounts: list[str]) -> list[dict]:
@@ -343,7 +334,7 @@ def make_prices(dice: random.Random, options: Options, plans: list[str]) -> tupl
 
     for plan in plans:
         own = plan.split("-")[0].upper()
-        for sku in billable_skus():
+        for sku in billable_skus(options):
             if not options.closable and dice.random() < 0.1:
                 continue  # nobody priced it
             model = dice.choice(models)
@@ -426,7 +417,28 @@ def make_records(dice: random.Random, world: World) -> list[dict]:
         if dice.random() < 0.01:
             corrected = {**make_event(dice, world, 200_000 + number), "producer": record["producer"]}
             records.append({**corrected, "corrects": record["event_id"], "correction": "retract"})
+    if options.aggregations:
+        records += make_aggregated(dice, world)
+    if options.corrections:
+        fresh = lambda number: with_order(options, make_event(dice, world, number), number)  # noqa: E731
+        records += make_corrections(dice, records, fresh, contested=options.conflicts)
     return records
+
+
+def make_aggregated(dice: random.Random, world: World) -> list[dict]:
+    """Half as many events again, of the metrics that do not sum, and an account's busy hours."""
+    events = [
+        with_order(world.options, as_aggregated(dice, make_event(dice, world, number), world.accounts), number)
+        for number in range(300_000, 300_000 + world.options.events // 2)
+    ]
+    return events + make_busy_hours(dice, dice.choice(world.accounts), dice.choice(PRODUCERS))
+
+
+def with_order(options: Options, record: dict, number: int) -> dict:
+    """Without conflicts, no two events are equally late: then the order of landing does not say which is the latest."""
+    if options.conflicts:
+        return record
+    return record | {"ingested_ts": (FIRST_LANDING + timedelta(microseconds=number)).isoformat()}
 
 
 def make_event(dice: random.Random, world: World, number: int) -> dict:

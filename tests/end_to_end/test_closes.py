@@ -154,3 +154,15 @@ def test_a_full_refresh_keeps_final_figures(closed: tuple[Settings, list[Landing
     assert rows(settings.warehouse, final) == before
     with warehouse.read(settings) as connection:
         assert compare(compute(landings, history.closes), connection) == []
+
+
+def test_final_figures_of_corrected_and_aggregated_usage_equal_the_oracle(home: Settings, tmp_path: Path) -> None:
+    """Closed months stay as they were at their cutoff; what is taken back or carried into them later is adjusted."""
+    history = make_history(22, Options(events=300, landings=4, closable=True, corrections=True, aggregations=True))
+    landings = history.write(tmp_path / "dumps")
+    live(home, history, landings)
+    with warehouse.read(home) as connection:
+        oracle = compute(landings, history.closes, as_of=landings[-1].landed_at + timedelta(days=1))
+        assert compare(oracle, connection) == []
+        assert any(line.unit.endswith("-hour") for line in oracle.adjustments if line.unit)
+    assert closing.verify(home).problems == []

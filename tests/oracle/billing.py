@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tests.oracle.adjusting import adjustments
 from tests.oracle.closing import Close, ClosedBooks
-from tests.oracle.counting import History, State, Usage
+from tests.oracle.counting import History, State
 from tests.oracle.credits import Balance, BalanceKey, burn_credits
 from tests.oracle.discounts import discount_lines
 from tests.oracle.fx import in_reporting_currency
@@ -16,6 +16,7 @@ from tests.oracle.minimums import minimum_lines
 from tests.oracle.periods import billed_periods, is_over
 from tests.oracle.references import Books
 from tests.oracle.subscriptions import subscription_lines
+from tests.oracle.usage import Usage
 
 CLOSE_AFTER_LANDING = timedelta(hours=1)
 

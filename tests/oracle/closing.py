@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from tests.oracle.counting import MonthKey, State, Usage
+from tests.oracle.counting import State
 from tests.oracle.lines import Line
-from tests.oracle.periods import next_period
+from tests.oracle.usage import MonthKey, Usage
+from tests.oracle.windows import next_period
 
 ZERO = Decimal(0)
 

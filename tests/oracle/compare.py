@@ -27,6 +27,7 @@ ADJUSTMENT_GRAIN = (
 BALANCE_FIGURES = (
     *("account_id", "currency_code", "opening_amount", "burned_amount", "expired_amount", "closing_amount"),
 )
+PER_MINUTE = ("peak_per_minute", "p50_per_minute", "p95_per_minute", "p99_per_minute")
 CONSERVATION = ("records", "rejected", "duplicates", "held", "unattributed", "attributed")
 
 # What of a tier is compared, by pricing model: quantity × unit_price + flat_fee means something only in these.
@@ -72,7 +73,7 @@ def daily(result, connection) -> list[str]:
 
 def monthly(result, connection) -> list[str]:
     """usage.usage_monthly, and that exactly the closed periods are final."""
-    figures = ("unit", "quantity", "event_count", "peak_per_minute", "p95_per_minute")
+    figures = ("unit", "quantity", "event_count", *PER_MINUTE)
     mine = _usage_figures(result.usage_monthly, figures)
     for key, values in mine.items():
         values["is_final"] = key[0] in result.final_cutoffs
@@ -97,6 +98,14 @@ def unattributed(result, connection) -> list[str]:
         from usage.unattributed_usage group by all"""
     grain = ("key_type", "key_value", "metric", "sku", "region")
     return against(mine, connection, f"({query}) as unattributed_usage", grain, ("quantity", "event_count"))
+
+
+def held(result, connection) -> list[str]:
+    """usage.held_usage: the held events that stand, per batch in which they landed and reason."""
+    mine = {key: {"event_count": count} for key, count in result.held.items()}
+    query = """
+        select landed_batch_id, reason, sum(event_count)::bigint as event_count from usage.held_usage group by all"""
+    return against(mine, connection, f"({query}) as held_usage", ("landed_batch_id", "reason"), ("event_count",))
 
 
 def lines(result, connection) -> list[str]:
@@ -295,6 +304,7 @@ CHECKS = (
     monthly,
     late,
     unattributed,
+    held,
     lines,
     tiers,
     orphan_tiers,

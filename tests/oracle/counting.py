@@ -1,25 +1,29 @@
-"""From landings to counted usage: batches, duplicates, attribution, held events, and sums per hour, day and month.
+"""From landings to counted usage: batches, duplicates, attribution, held events, and figures per hour, day and month.
 
 `History` reads every landing once. `State` is what is known after one of its batches: events and reference versions of
 later batches do not exist for it.
 """
 
-import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from functools import cached_property
 
+from tests.oracle.aggregating import COUNTED, WEIGHED, Entry, EventSeries
+from tests.oracle.corrections import Corrections
 from tests.oracle.exact import exact_arithmetic, round_half_away
+from tests.oracle.levels import LEVELS, LevelSeries
 from tests.oracle.reading import SourceFile, UnreadableFile, files_of, records_of
 from tests.oracle.references import Books, in_force, read_reference, table_of
+from tests.oracle.usage import QUANTITY_DIGITS, ZERO, DayKey, HourKey, MonthKey, Series, UnattributedKey, Usage
 from tests.oracle.validation import KEY_FIELDS, Event, check_record, to_event
+from tests.oracle.windows import ends_at, period_of
 
-ZERO = Decimal(0)
 ONE = Decimal(1)
-QUANTITY_DIGITS = 9
+DISTINCT_ON = {"count_distinct": "event_id"}  # where the metric does not say what tells apart
 
 
 @dataclass(frozen=True)
@@ -28,69 +32,6 @@ class Landing:
 
     paths: object
     landed_at: datetime
-
-
-class HourKey(NamedTuple):
-    usage_hour: datetime
-    billing_date: date
-    account_id: str
-    metric: str
-    sku: str
-    region: str
-
-
-class DayKey(NamedTuple):
-    billing_date: date
-    account_id: str
-    metric: str
-    sku: str
-    region: str
-
-
-class MonthKey(NamedTuple):
-    billing_period: str
-    account_id: str
-    metric: str
-    sku: str
-    region: str
-
-
-class UnattributedKey(NamedTuple):
-    """The key that resolved to nobody: the first one that the event has (None, None: it has none)."""
-
-    key_type: str | None
-    key_value: str | None
-    metric: str
-    sku: str
-    region: str
-
-
-@dataclass
-class Usage:
-    """Sums over events. `quantity` in `unit` (the metric's), weighted by sampling.
-
-    `minutes` gathers the sum per minute (of days and months) until `settle` turns it into the figures that are shown:
-    the greatest sum of a minute, and the nearest-rank 95th percentile over the minutes with usage (the ⌈0.95 n⌉-th).
-    """
-
-    unit: str
-    quantity: Decimal = ZERO
-    event_count: int = 0
-    quantity_variance: Decimal = ZERO
-    peak_per_minute: Decimal | None = None
-    p95_per_minute: Decimal | None = None
-    minutes: dict[datetime, Decimal] = field(default_factory=dict)
-
-    def add(self, quantity: Decimal, variance: Decimal, count: int = 1) -> None:
-        self.quantity += quantity
-        self.quantity_variance += variance
-        self.event_count += count
-
-    def settle(self) -> None:
-        ordered = sorted(self.minutes.values())
-        self.peak_per_minute = ordered[-1]
-        self.p95_per_minute = ordered[math.ceil(Fraction(95 * len(ordered), 100)) - 1]
-        self.minutes = {}
 
 
 @dataclass
@@ -123,7 +64,7 @@ class History:
         self.refused: list[tuple[int, str, list[str]]] = []  # (landing, file name, faults)
         self._known_content: set[tuple[str, str]] = set()
         self._first_payload: dict[tuple[str, str], int] = {}
-        self._states: dict[int, State] = {}
+        self._states: dict[tuple[int, datetime | None], State] = {}
         with exact_arithmetic():
             for landing in landings:
                 self._land(landing)
@@ -132,12 +73,12 @@ class History:
     def last_batch(self) -> int:
         return len(self.batches)
 
-    def state(self, batch_id: int) -> "State":
-        """What was known after that batch."""
-        if batch_id not in self._states:
+    def state(self, batch_id: int, now: datetime | None = None) -> "State":
+        """What was known after that batch; levels run until `now`, or to the end of the month in which it landed."""
+        if (batch_id, now) not in self._states:
             with exact_arithmetic():
-                self._states[batch_id] = State(self, batch_id)
-        return self._states[batch_id]
+                self._states[batch_id, now] = State(self, batch_id, now)
+        return self._states[batch_id, now]
 
     def books(self, batch_id: int) -> Books:
         """The reference tables in force after that batch: each table's latest version."""
@@ -190,10 +131,9 @@ class History:
 
     def _count_once(self, event: Event, batch: BatchCounts) -> None:
         """Rule 5: the first landed record of (producer, event_id) counts, over the whole history."""
-        identity = (event.producer, event.event_id)
-        first = self._first_payload.get(identity)
+        first = self._first_payload.get(event.identity)
         if first is None:
-            self._first_payload[identity] = event.payload
+            self._first_payload[event.identity] = event.payload
             self.events.append(event)
         else:
             batch.duplicates += 1
@@ -201,66 +141,72 @@ class History:
 
 
 class State:
-    """Counted usage as known after one batch. Sums per hour, day and month; unattributed usage; counts per batch."""
+    """Counted usage as known after one batch. Figures per hour, day and month; unattributed usage; counts per batch.
 
-    def __init__(self, history: History, batch_id: int):
+    Levels run until `now`; without it, to the end of the month in which the batch landed.
+    """
+
+    def __init__(self, history: History, batch_id: int, now: datetime | None = None):
         self.batch_id = batch_id
         self.books = history.books(batch_id)
-        self.hourly: dict[HourKey, Usage] = {}
-        self.daily: dict[DayKey, Usage] = {}
-        self.monthly: dict[MonthKey, Usage] = {}
+        self.series: dict[Series, list[Entry]] = defaultdict(list)
         self.unattributed: dict[UnattributedKey, Usage] = {}
+        self.held: Counter = Counter()  # (batch, reason) → events that stand
         self.batches = {
-            number: BatchCounts(
-                landed_at=landed.landed_at,
-                records=landed.records,
-                rejected=landed.rejected,
-                reject_reasons=landed.reject_reasons,
-                duplicates=landed.duplicates,
-                conflicting=landed.conflicting,
-                files=landed.files,
-                rejected_files=landed.rejected_files,
-            )
+            number: replace(landed, held_reasons=Counter())
             for number, landed in history.batches.items()
             if number <= batch_id
         }
+        self._now, self._landed_at = now, history.batches[batch_id].landed_at if batch_id else None
         self._factors: dict[tuple[str, str], Fraction | None] = {}
-        for event in history.events:
-            if event.batch_id <= batch_id:
-                self._count(event)
-        self._sum_up_months()
+        known = [event for event in history.events if event.batch_id <= batch_id]
+        self._corrections = Corrections(known, self._held_as_usage)
+        for event in known:
+            self._count(event)
 
     def _count(self, event: Event) -> None:
-        """Held before unattributed: without a metric and its unit there is no quantity to attribute."""
-        batch = self.batches[event.batch_id]
-        reason = self._held_reason(event)
+        """Held before unattributed: without a metric and its unit there is no quantity to attribute.
+
+        A retraction shares the outcome of what it took back; only what stands brings usage.
+        """
+        batch, fate = self.batches[event.batch_id], self._corrections.outcome_of(event)
+        reason = self._corrections.held_reason(fate)
         if reason:
             batch.held += 1
             batch.held_reasons[reason] += 1
+            if self._corrections.stands(event):
+                self.held[event.batch_id, reason] += 1
             return
+        account_id = self._account_of(fate)
+        if account_id is None:
+            batch.unattributed += 1
+        else:
+            batch.attributed += 1
+        if self._corrections.stands(event):
+            self._add(event, account_id)
+
+    def _add(self, event: Event, account_id: str | None) -> None:
+        """The usage of an event that stands: to its account's windows, or to what is queued."""
         metric = self.books.metrics[event.metric]
         sku = event.sku or metric["default_sku"] or event.metric
         quantity, variance = self._weigh(event, metric)
-        account_id = self._account_of(event)
         if account_id is None:
-            batch.unattributed += 1
-            key_type, key_value = first_key(event)
-            key = UnattributedKey(key_type, key_value, event.metric, sku, event.region)
+            key = UnattributedKey(*first_key(event), event.metric, sku, event.region)
             self.unattributed.setdefault(key, Usage(metric["unit"])).add(quantity, variance)
             return
-        batch.attributed += 1
-        self._post(event, account_id, sku, metric["unit"], quantity, variance)
+        weight = round_half_away(1 / Fraction(event.sampling_rate), QUANTITY_DIGITS)
+        told_apart_by = metric["distinct_on"] or DISTINCT_ON.get(metric["aggregation"])
+        distinct = event.field(told_apart_by) if told_apart_by else None
+        billing_date = event.event_ts.astimezone(self.books.zones[account_id]).date()
+        entry = Entry(event, billing_date, quantity, variance, weight, distinct)
+        self.series[Series(account_id, event.metric, sku, event.region)].append(entry)
 
-    def _held_reason(self, event: Event) -> str | None:
-        """Rule 7. Corrections are held until they are supported."""
-        if event.is_correction:
-            return "correction"
+    def _held_as_usage(self, event: Event) -> str | None:
+        """Rule 7: the reason for which an event cannot be measured yet."""
         metric = self.books.metrics.get(event.metric)
         if metric is None:
-            return "unknown_metric"
-        if metric["aggregation"] not in ("sum", "count"):
-            raise NotImplementedError(f"the oracle does not know the aggregation of {event.metric}")
-        return "unit" if self._factor(event.unit, metric["unit"]) is None else None
+            return "unregistered_metric"
+        return "inconvertible_unit" if self._factor(event.unit, metric["unit"]) is None else None
 
     def _factor(self, unit: str, target: str) -> Fraction | None:
         """How many `target` one `unit` is; None when they do not convert."""
@@ -280,9 +226,10 @@ class State:
 
     def _weigh(self, event: Event, metric: dict) -> tuple[Decimal, Decimal]:
         """Rule 11: quantity in the metric's unit × 1/rate, and variance q²(1−p)/p², each rounded once to 9 digits."""
-        factor, rate = self._factor(event.unit, metric["unit"]), event.sampling_rate
-        counted = ONE if metric["aggregation"] == "count" else event.quantity
-        converts = metric["aggregation"] == "sum" and factor != 1
+        aggregation, factor = metric["aggregation"], self._factor(event.unit, metric["unit"])
+        rate = event.sampling_rate if aggregation in WEIGHED else ONE
+        counted = ONE if aggregation in COUNTED else event.quantity
+        converts = aggregation not in COUNTED and factor != 1
         if rate == 1 and not converts:
             return counted, ZERO
         exact, share = Fraction(counted) * (factor if converts else 1), Fraction(rate)
@@ -302,40 +249,49 @@ class State:
                     return row["account_id"]
         return None
 
-    def _post(self, event: Event, account_id, sku, unit, quantity, variance) -> None:
-        """Rule 9: the hour in UTC, the date on the account's own calendar."""
-        billing_date = event.event_ts.astimezone(self.books.zones[account_id]).date()
-        minute = event.event_ts.replace(second=0, microsecond=0)
-        rest = (account_id, event.metric, sku, event.region)
-        hour_key = HourKey(minute.replace(minute=0), billing_date, *rest)
-        hour = self.hourly.get(hour_key)
-        if hour is None:
-            hour = self.hourly[hour_key] = Usage(unit)
-        hour.add(quantity, variance)
-        day_key = DayKey(billing_date, *rest)
-        day = self.daily.get(day_key)
-        if day is None:
-            day = self.daily[day_key] = Usage(unit)
-        day.add(quantity, variance)
-        day.minutes[minute] = day.minutes.get(minute, ZERO) + quantity
+    # --- rules 9 and 10: the figures of the windows -------------------------------------------------------------------
 
-    def _sum_up_months(self) -> None:
-        for key, day in self.daily.items():
-            month = self.monthly.setdefault(MonthKey(period_of(key.billing_date), *key[1:]), Usage(day.unit))
-            month.add(day.quantity, day.quantity_variance, day.event_count)
-            for minute, quantity in day.minutes.items():
-                month.minutes[minute] = month.minutes.get(minute, ZERO) + quantity
-            day.settle()
-        for month in self.monthly.values():
-            month.settle()
+    @cached_property
+    def hourly(self) -> dict[HourKey, Usage]:
+        """Usage per hour in UTC and date on the account's own calendar."""
+        return {HourKey(*window, *series): usage for series, window, usage in self._windows("hourly")}
 
-    def days_of(self, period: str) -> dict[DayKey, Usage]:
-        """The usage per day of one billing period."""
-        if not hasattr(self, "_by_period"):
-            self._by_period = defaultdict(dict)
-            for key, usage in self.daily.items():
-                self._by_period[period_of(key.billing_date)][key] = usage
-        return self._by_period.get(period, {})
+    @cached_property
+    def daily(self) -> dict[DayKey, Usage]:
+        """Usage per date."""
+        return {DayKey(day, *series): usage for series, day, usage in self._windows("daily")}
+
+    @cached_property
+    def monthly(self) -> dict[MonthKey, Usage]:
+        """Usage per billing period."""
+        return {MonthKey(period, *series): usage for series, period, usage in self._windows("monthly")}
+
+    def priced(self, period: str) -> dict[DayKey, Usage]:
+        """The usage of a period that is priced, on the dates whose prices apply."""
+        return self._priced.get(period, {})
+
+    @cached_property
+    def _priced(self) -> dict[str, dict[DayKey, Usage]]:
+        by_period = defaultdict(dict)
+        for series, day, usage in self._windows("priced"):
+            by_period[period_of(day)][DayKey(day, *series)] = usage
+        return by_period
+
+    def _windows(self, grain: str) -> Iterator[tuple[Series, object, Usage]]:
+        """(series, window, figures) of every window of this grain that has a row."""
+        with exact_arithmetic():
+            for series, entries in self.series.items():
+                metric, zone = self.books.metrics[series.metric], self.books.zones[series.account_id]
+                aggregation, unit = metric["aggregation"], metric["unit"]
+                if aggregation in LEVELS:
+                    figures = LevelSeries(aggregation, unit, entries, zone, self._levels_end(zone))
+                else:
+                    figures = EventSeries(aggregation, unit, entries, zone)
+                for window, usage in getattr(figures, grain)():
+                    yield series, window, usage
+
+    def _levels_end(self, zone: tzinfo) -> datetime:
+        return self._now or ends_at(period_of(self._landed_at.astimezone(zone).date()), zone)
 
     def periods(self) -> list[str]:
         """The months in which there is attributed usage, in order."""
@@ -345,8 +301,3 @@ class State:
 def first_key(event: Event) -> tuple[str | None, str | None]:
     """The first attribution key that the event has, by the contract's precedence."""
     return next(((name, value) for name, value in zip(KEY_FIELDS, event.keys, strict=True) if value), (None, None))
-
-
-def period_of(day: date) -> str:
-    """The billing period (YYYY-MM) of a local date."""
-    return f"{day.year:04d}-{day.month:02d}"

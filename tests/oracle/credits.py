@@ -9,8 +9,8 @@ from typing import NamedTuple
 from tests.oracle.currencies import minor_unit
 from tests.oracle.hierarchy import Hierarchy
 from tests.oracle.lines import WHOLE_ACCOUNT, Line, charged
-from tests.oracle.periods import ends_at, starts_at
 from tests.oracle.references import Books
+from tests.oracle.windows import ends_at, starts_at
 
 ZERO = Decimal(0)
 ENDLESS = datetime.max.replace(tzinfo=UTC)

@@ -5,9 +5,9 @@ from datetime import date
 from decimal import Decimal
 
 from tests.oracle.lines import Line
-from tests.oracle.periods import days_of_period
 from tests.oracle.rating import billed_amount
 from tests.oracle.references import Books
+from tests.oracle.windows import days_of_period
 
 REPORTING_CURRENCY = "USD"
 

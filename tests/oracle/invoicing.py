@@ -7,13 +7,14 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from tests.oracle.counting import DayKey, State, Usage
+from tests.oracle.counting import State
 from tests.oracle.discounts import discount_boundary, slice_start
 from tests.oracle.exact import exact_arithmetic
 from tests.oracle.lines import Line, LineKey, charged
-from tests.oracle.periods import days_of_period
 from tests.oracle.rating import can_rate, precise_amount, rate_slices
 from tests.oracle.references import Books, in_force
+from tests.oracle.usage import DayKey, Usage
+from tests.oracle.windows import days_of_period
 
 ZERO = Decimal(0)
 
@@ -63,7 +64,7 @@ def rate_period(state: State, period: str) -> Rated:
         books, rated = state.books, Rated()
         measured: dict[Measured, dict[date | None, Slice]] = defaultdict(dict)
         prices = {}
-        for day, usage in sorted(state.days_of(period).items()):
+        for day, usage in sorted(state.priced(period).items()):
             if books.is_billable(day.sku):
                 price = _measure(books, day, usage, measured)
                 if price is None:

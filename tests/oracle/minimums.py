@@ -4,8 +4,8 @@ from decimal import Decimal
 
 from tests.oracle.hierarchy import Hierarchy
 from tests.oracle.lines import WHOLE_ACCOUNT, Line, charged
-from tests.oracle.periods import days_of_period
 from tests.oracle.references import Books, in_force
+from tests.oracle.windows import days_of_period
 
 ZERO = Decimal(0)
 

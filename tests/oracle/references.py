@@ -15,7 +15,9 @@ from tests.oracle.exact import parse_decimal
 from tests.oracle.reading import SourceFile, _as_written
 from tests.oracle.validation import parse_time
 
-AGGREGATIONS = ("sum", "count", "count_distinct", "max", "min", "avg", "latest", "weighted_sum", "time_weighted")
+AGGREGATIONS = (
+    *("sum", "count", "count_distinct", "max", "min", "avg", "latest", "p95_per_5min", "weighted_sum", "time_weighted"),
+)
 MODELS = ("flat", "per_unit", "graduated", "volume", "package", "percentage", "graduated_percentage")
 KEY_TYPES = ("api_key", "namespace", "resource_id")
 YES_NO_WORDS = {"true": True, "1": True, "false": False, "0": False}

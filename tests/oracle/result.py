@@ -9,23 +9,14 @@ from decimal import Decimal
 from tests.oracle.allocation import AllocationKey, allocate_lines
 from tests.oracle.billing import close_period, make_bill
 from tests.oracle.closing import Close, ClosedBooks, LedgerKey, LedgerRow, late_usage, reconcile
-from tests.oracle.counting import (
-    BatchCounts,
-    DayKey,
-    History,
-    HourKey,
-    Landing,
-    MonthKey,
-    State,
-    UnattributedKey,
-    Usage,
-    period_of,
-)
+from tests.oracle.counting import BatchCounts, History, Landing, State
 from tests.oracle.credits import Balance, BalanceKey
 from tests.oracle.exact import exact_arithmetic
 from tests.oracle.invoicing import UnpricedKey
 from tests.oracle.lines import Line, LineKey
 from tests.oracle.references import Books
+from tests.oracle.usage import DayKey, HourKey, MonthKey, UnattributedKey, Usage
+from tests.oracle.windows import period_of
 
 
 @dataclass
@@ -40,6 +31,7 @@ class Result:
     usage_monthly: dict[MonthKey, Usage] = field(default_factory=dict)
     late_usage: dict[MonthKey, Usage] = field(default_factory=dict)
     unattributed: dict[UnattributedKey, Usage] = field(default_factory=dict)
+    held: dict[tuple[int, str], int] = field(default_factory=dict)
     lines: dict[LineKey, Line] = field(default_factory=dict)
     subscriptions: list[Line] = field(default_factory=list)
     discounts: list[Line] = field(default_factory=list)
@@ -79,15 +71,18 @@ def compute(landings: Iterable[Landing], closes: Iterable[Close] = (), as_of: da
     """Every figure after the last of these landings, the closes taking place where they say.
 
     Closes are taken in the order given, an hour after their landing; whether a gate would have allowed them is not
-    asked. A period that has not ended at `as_of` is still running; without it none is.
+    asked. A period that has not ended at `as_of` is still running, and levels run until then. Without it no period is
+    running, and levels run to the end of the month of the last landing.
     """
     history = History(list(landings))
     with exact_arithmetic():
         closed = ClosedBooks()
         for close in closes:
             close_period(history, closed, close)
-        now = history.state(history.last_batch)
-        result = Result(history, dict(closed.cutoffs), batches=now.batches, unattributed=now.unattributed)
+        now = history.state(history.last_batch, as_of)
+        result = Result(
+            history, dict(closed.cutoffs), batches=now.batches, unattributed=now.unattributed, held=now.held
+        )
         _fill_usage(result, now)
         _fill_billing(result, now, closed, as_of)
         return result
@@ -95,14 +90,15 @@ def compute(landings: Iterable[Landing], closes: Iterable[Close] = (), as_of: da
 
 def _fill_usage(result: Result, now: State) -> None:
     """Each period's usage from the state that stands for it: its cutoff when it is final, else the latest."""
-    periods = set(now.periods()) | set(result.final_cutoffs)
-    states = {period: result.history.state(result.final_cutoffs.get(period, now.batch_id)) for period in periods}
+    cutoffs = result.final_cutoffs
+    periods = set(now.periods()) | set(cutoffs)
+    states = {period: result.history.state(cutoffs[period]) if period in cutoffs else now for period in periods}
     for state in set(states.values()):
         mine = {period for period, standing in states.items() if standing is state}
         for whole, part in ((state.hourly, result.usage_hourly), (state.daily, result.usage_daily)):
             part.update({key: usage for key, usage in whole.items() if period_of(key.billing_date) in mine})
         result.usage_monthly.update({key: usage for key, usage in state.monthly.items() if key.billing_period in mine})
-    for period, cutoff in result.final_cutoffs.items():
+    for period, cutoff in cutoffs.items():
         result.late_usage.update(late_usage(result.history.state(cutoff), now, period))
 
 

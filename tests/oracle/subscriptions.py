@@ -3,13 +3,13 @@
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.oracle.counting import QUANTITY_DIGITS
 from tests.oracle.discounts import discount_boundary, slice_start
 from tests.oracle.exact import round_half_away
 from tests.oracle.lines import WHOLE_ACCOUNT, Line, charged
-from tests.oracle.periods import days_of_period
 from tests.oracle.rating import PRECISE_DIGITS
 from tests.oracle.references import Books, in_force
+from tests.oracle.usage import QUANTITY_DIGITS
+from tests.oracle.windows import days_of_period
 
 
 def subscription_lines(books: Books, period: str) -> list[Line]:

@@ -60,8 +60,33 @@ class Event:
     keys: tuple[str | None, ...]
     region: str
     sampling_rate: Decimal
-    is_correction: bool
+    corrects: str | None
+    correction: str | None
+    ingested_ts: datetime
+    free: tuple[dict, dict]
     payload: int
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What a record is known by, over the whole history."""
+        return self.producer, self.event_id
+
+    @property
+    def order(self) -> tuple:
+        """What comes later on the clock, else to the collector, else in the landing."""
+        return self.event_ts, self.ingested_ts, self.batch_id, self.file_order, self.row_number
+
+    def field(self, name: str) -> str | None:
+        """The text of a field that tells events apart: of the contract's, else of dims, else of what is in no contract."""
+        if name == "event_id":
+            return self.event_id
+        if name in KEY_FIELDS[1:]:
+            return self.keys[KEY_FIELDS.index(name)]
+        return next((_as_text(part[name]) for part in self.free if part.get(name) is not None), None)
+
+
+def _as_text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def check_record(fields: dict | None, landed_at: datetime, allow_negative: dict[str, bool]) -> tuple[dict, list[str]]:
@@ -139,14 +164,14 @@ def _check_sampling_rate(record: dict, _) -> list[str]:
 
 
 def _check_times(record: dict, landed_at: datetime) -> list[str]:
-    ingested_ts = parse_time(record.pop("ingested_ts", None))  # unreadable counts as absent
+    record["ingested_ts"] = parse_time(record.get("ingested_ts")) or landed_at  # unreadable counts as absent
     if "event_ts" not in record:
         return []
     event_ts = parse_time(record["event_ts"])
     if event_ts is None:
         return ["invalid_event_ts"]
     record["event_ts"] = event_ts
-    in_range = event_ts >= EARLIEST and event_ts - (ingested_ts or landed_at) <= FURTHEST_AHEAD
+    in_range = event_ts >= EARLIEST and event_ts - record["ingested_ts"] <= FURTHEST_AHEAD
     return [] if in_range else ["event_ts_out_of_range"]
 
 
@@ -187,8 +212,7 @@ def to_event(record: dict, batch_id: int, file_order: int, row_number: int) -> E
     get = record.get
     keys = tuple(get(field) for field in KEY_FIELDS)
     region, rate = get("region", "global"), get("sampling_rate", Decimal(1))
-    free = tuple(json.dumps(get(part) or {}, sort_keys=True, default=str) for part in ("dims", "extra"))
-    correction = (get("corrects"), get("correction"))
+    free = (get("dims") or {}, get("extra") or {})
     payload = (
         record["event_ts"],
         record["metric"],
@@ -198,8 +222,8 @@ def to_event(record: dict, batch_id: int, file_order: int, row_number: int) -> E
         keys,
         region,
         rate,
-        correction,
-        free,
+        (get("corrects"), get("correction")),
+        json.dumps(free, sort_keys=True, default=str),
     )
     return Event(
         batch_id,
@@ -215,6 +239,9 @@ def to_event(record: dict, batch_id: int, file_order: int, row_number: int) -> E
         keys,
         region,
         rate,
-        correction != (None, None),
+        get("corrects"),
+        get("correction"),
+        record["ingested_ts"],
+        free,
         hash(payload),
     )

@@ -98,7 +98,7 @@ held_plans as (
     where
         own_prices.price_id is null and coalesce(skus.billable, true) and prices.model in ('flat', 'graduated', 'graduated_percentage')
         and (periods.scenario = 'billed' or (periods.billing_period, plans.account_id, prices.sku) in (select (billing_period, account_id, sku) from late_keys))
-    qualify row_number() over (partition by periods.billing_period, plans.account_id, prices.price_id order by plans.valid_from) = 1
+    qualify row_number() over (partition by periods.billing_period, plans.account_id, prices.price_id order by plans.valid_from nulls first) = 1
 ),
 
 unused as (

@@ -7,7 +7,7 @@ import pytest
 
 from tests.end_to_end.histories import Options, make_history
 from tests.oracle import compare, compute
-from tests.oracle.compare import BALANCE_FIGURES, line_key
+from tests.oracle.compare import BALANCE_FIGURES, PER_MINUTE, line_key
 from tests.oracle.rating import TierCharge
 
 D = Decimal
@@ -18,11 +18,13 @@ LINE_COLUMNS = (
 )
 MONEY = {"precise_amount": "decimal(38,12)", "amount": "decimal(38,6)", "tier_amount": "decimal(38,12)"}
 TYPES = MONEY | {
-    **dict.fromkeys(("quantity", "quantity_variance", "peak_per_minute", "p95_per_minute"), "decimal(38,9)"),
+    **dict.fromkeys(("quantity", "quantity_variance", *PER_MINUTE), "decimal(38,9)"),
     **dict.fromkeys(("tier_quantity",), "decimal(38,9)"),
     **dict.fromkeys(("unit_price", "flat_fee"), "decimal(38,12)"),
     **dict.fromkeys(("billed_amount", "ledger_amount", "difference_amount", "allocated_amount"), "decimal(38,6)"),
-    **dict.fromkeys(("event_count", "batch_id", "tier_number", "line_count", "records", "rejected"), "bigint"),
+    **dict.fromkeys(
+        ("event_count", "batch_id", "landed_batch_id", "tier_number", "line_count", "records", "rejected"), "bigint"
+    ),
     **dict.fromkeys(("duplicates", "conflicting", "held", "unattributed", "attributed", "difference"), "bigint"),
     **dict.fromkeys(("billing_date", "first_seen_date", "slice_from", "fx_rate_date"), "date"),
     **dict.fromkeys(("opening_amount", "burned_amount", "expired_amount", "closing_amount"), "decimal(38,6)"),
@@ -69,7 +71,7 @@ def marts_of(result):
         }
         for (period, account, currency), amount in result.invoices.items()
     ]
-    monthly = usage_rows(result.usage_monthly, *plain, "peak_per_minute", "p95_per_minute")
+    monthly = usage_rows(result.usage_monthly, *plain, *PER_MINUTE)
     return {
         "usage.usage_hourly": usage_rows(result.usage_hourly, *plain, "quantity_variance"),
         "usage.usage_daily": usage_rows(result.usage_daily, *plain, "peak_per_minute"),
@@ -78,6 +80,10 @@ def marts_of(result):
         "usage.unattributed_usage": usage_rows(
             result.unattributed, "quantity", "event_count", first_seen_date="2026-10-01"
         ),
+        "usage.held_usage": [
+            {"landed_batch_id": batch, "reason": reason, "event_count": count}
+            for (batch, reason), count in result.held.items()
+        ],
         "billing.invoice_lines": lines,
         "billing.invoice_line_tiers": tiers,
         "billing.invoices": invoices,
@@ -153,9 +159,10 @@ def test_equal_marts_have_no_difference(result, warehouse):
 RELATIONS = {
     "usage.usage_hourly": ("unit", "quantity", "event_count", "quantity_variance", "billing_date", "usage_hour"),
     "usage.usage_daily": ("unit", "quantity", "event_count", "peak_per_minute", "region"),
-    "usage.usage_monthly": ("quantity", "event_count", "peak_per_minute", "p95_per_minute", "period_status"),
+    "usage.usage_monthly": ("quantity", "event_count", *PER_MINUTE, "period_status"),
     "usage.late_usage": ("quantity", "event_count"),
     "usage.unattributed_usage": ("quantity", "event_count", "key_value"),
+    "usage.held_usage": ("landed_batch_id", "reason", "event_count"),
     "billing.invoice_lines": (
         "quantity",
         "precise_amount",

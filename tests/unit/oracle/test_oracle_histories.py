@@ -1,12 +1,23 @@
 """Random histories: the same on every run, legal, rich in trouble; and the oracle's laws hold on them."""
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.end_to_end.histories import FIRST_MODELS, Options, histories, is_reference, make_history
-from tests.oracle import compute
+from tests.end_to_end.histories import (
+    FIRST_LANDING,
+    FIRST_MODELS,
+    Options,
+    histories,
+    is_reference,
+    make_history,
+)
+from tests.end_to_end.metrics import AGGREGATED
+from tests.oracle import Landing, compute
 
 SEEDS = range(8)
 ADJUSTED = ("usage", "discount", "minimum")
@@ -44,7 +55,7 @@ def test_histories_hold_every_kind_of_trouble(tmp_path):
         *(f"missing_{field}" for field in ("event_id", "producer", "event_ts", "metric", "quantity", "unit")),
         *("malformed_record", "unsupported_schema_version", "invalid_event_ts", "event_ts_out_of_range"),
         *("invalid_quantity", "negative_quantity", "invalid_sampling_rate", "oversized_field"),
-        *("held: unknown_metric", "held: unit", "held: correction"),
+        *("held: unregistered_metric", "held: inconvertible_unit"),
     }
     assert wanted - {name for name, count in seen.items() if count} == set()
 
@@ -90,6 +101,88 @@ def test_histories_hold_everything_that_can_be_agreed_on(tmp_path, closable):
         seen.update({feature: bool(occurs) for feature, occurs in features(history, result).items()})
     absent = {feature for feature, count in seen.items() if count < 2}
     assert absent == (set() if closable else {f"{kind} adjusted" for kind in ADJUSTED})
+
+
+HELD = ("incomplete_correction", "unknown_target", "corrects_a_retraction", "unregistered_metric", "inconvertible_unit")
+AGGREGATIONS = {metric.aggregation for metric in AGGREGATED}
+LEVELS = {metric.name for metric in AGGREGATED if metric.aggregation in ("time_weighted", "weighted_sum")}
+
+
+def corrected_and_aggregated(tmp_path, **options):
+    """Histories with corrections and every aggregation, computed as of the day after their last landing."""
+    for seed in range(4):
+        history = make_history(seed, Options(events=300, corrections=True, aggregations=True, **options))
+        moment = history.landed_at[-1] + timedelta(days=1)
+        yield history, compute(history.write(tmp_path / str(seed)), history.closes, as_of=moment)
+
+
+def test_histories_hold_every_correction_and_aggregation(tmp_path):
+    seen = Counter()
+    for _, result in corrected_and_aggregated(tmp_path, closable=True):
+        assert result.history.refused == []
+        metrics = result.books_of("2026-11").metrics
+        for batch in result.batches.values():
+            seen.update(batch.held_reasons)
+        for key, usage in result.as_of(result.history.last_batch).monthly.items():
+            seen[metrics[key.metric]["aggregation"]] += bool(usage.quantity)
+            seen["carried"] += usage.event_count == 0
+        for line in result.adjustments:
+            seen["a level adjusted"] += line.unit is not None and line.unit.endswith("-hour")
+        seen["late"] += len(result.late_usage)
+        priced = {line.unit for line in result.lines.values()}
+        seen.update(f"priced: {unit}" for unit in priced)
+    wanted = {*HELD, *AGGREGATIONS, "carried", "a level adjusted", "late", "priced: GB-hour"}
+    assert wanted - {name for name, count in seen.items() if count} == set()
+
+
+def test_retracting_every_record_leaves_nothing(tmp_path):
+    history = make_history(3, Options(events=300, corrections=True, aggregations=True, terms=False))
+    folders = history.write(tmp_path)
+    counted = compute(folders).history.events
+    usage = [event for event in counted if event.correction != "retract"]
+    retractions = [
+        {"event_id": f"undo-{number}", "producer": event.producer, "corrects": event.event_id, "correction": "retract"}
+        | {"event_ts": "2026-10-01T00:00:00Z", "metric": "api", "quantity": "1", "unit": "request"}
+        for number, event in enumerate(usage)
+    ]
+    (tmp_path / "undo.jsonl").write_text("\n".join(json.dumps(record) for record in retractions))
+    before, after = compute(folders), compute([*folders, Landing(tmp_path / "undo.jsonl", history.landed_at[-1])])
+    assert (after.usage_hourly, after.usage_daily, after.usage_monthly, after.unattributed) == ({}, {}, {}, {})
+    # with no usage, what is due without usage is due from the first plan that begins: no usage line rests on an event
+    assert all(line.unit is None for line in after.lines.values())
+    assert before.usage_monthly and {
+        batch: (counts.held, counts.attributed) for batch, counts in before.batches.items()
+    } == {batch: (counts.held, counts.attributed) for batch, counts in after.batches.items() if batch in before.batches}
+
+
+def test_the_order_of_dumps_changes_no_figure_of_corrected_and_aggregated_usage(tmp_path):
+    history = make_history(5, Options(events=300, conflicts=False, corrections=True, aggregations=True))
+    moment = history.landed_at[-1] + timedelta(days=1)
+    first = compute(history.write(tmp_path / "first"), as_of=moment)
+    other = compute(history.shuffled(1).write(tmp_path / "other"), as_of=moment)
+    for figures in ("usage_hourly", "usage_daily", "usage_monthly", "unattributed", "lines", "unpriced", "ledger"):
+        assert getattr(first, figures) == getattr(other, figures)
+
+
+def test_levels_add_up_from_hours_to_months_and_lines(tmp_path):
+    """Up to what rounding each part by itself may move: half a billionth per part."""
+    for _, result in corrected_and_aggregated(tmp_path, terms=False):
+        parts, months = defaultdict(list), {}
+        for key, usage in result.usage_hourly.items():
+            if key.metric in LEVELS:
+                parts[(f"{key.billing_date:%Y-%m}", *key[2:])].append(usage.quantity)
+        for key, usage in result.usage_monthly.items():
+            if key.metric in LEVELS:
+                months[tuple(key)] = usage.quantity
+        assert parts.keys() >= months.keys() and len(months) > 20
+        for key, quantity in months.items():
+            assert abs(sum(parts[key]) - quantity) <= Decimal("5e-10") * (len(parts[key]) + 1)
+        priced = defaultdict(Decimal)
+        state = result.history.state(result.history.last_batch, FIRST_LANDING + timedelta(days=3))
+        for period in state.periods():
+            for key, usage in state.priced(period).items():
+                priced[(period, *key[1:])] += usage.quantity
+        assert {key: priced[key] for key in months} == months
 
 
 def test_without_terms_and_parents_there_are_usage_lines_only(tmp_path):
