@@ -26,7 +26,7 @@ ENTRIES = """
         and (e.region = l.region or l.pricing_model = 'flat')
         and e.billing_date between l.first_date and l.last_date
         and e.batch_id <= coalesce(l.cutoff_batch_id, e.batch_id)
-    where e.outcome = 'attributed'
+    where e.outcome = 'attributed' and e.event_weight <> 0
 """
 
 # Each step of the walk: what it sums the entries by.

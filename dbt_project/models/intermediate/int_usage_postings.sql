@@ -4,7 +4,7 @@
 
 with entries as (
     select * from {{ ref('int_events_attributed') }}
-    where outcome = 'attributed' and batch_id > {{ last_batch }}
+    where outcome = 'attributed' and event_weight <> 0 and batch_id > {{ last_batch }}
 ),
 
 posted as (

@@ -11,6 +11,7 @@ entries as (
         *,
         strftime(billing_date, '%Y-%m') as billing_period
     from {{ ref('int_events_attributed') }}
+    where event_weight <> 0
 ),
 
 periods as (
