@@ -2,16 +2,21 @@
 
 import json
 import random
+import shutil
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import duckdb
 import pytest
 
 from orchestration import closing, landing, operations, warehouse
 from orchestration.settings import Settings
+from tests.dbt.test_project import failures
 from tests.end_to_end.house import rows, state
 
 PERIOD = "2026-09"
@@ -29,7 +34,7 @@ class Record(NamedTuple):
     corrects: str | None = None
     correction: str | None = None
     outcome: str = "attributed"
-    more: dict[str, Any] = {}
+    more: Mapping[str, Any] = MappingProxyType({})
 
 
 class Story(NamedTuple):
@@ -38,12 +43,13 @@ class Story(NamedTuple):
     name: str
     records: list[Record]
     known: list[tuple[str, int]]
-    held: list[dict[str, int]] = [{}, {}, {}, {}]
+    held: Sequence[dict[str, int]] = ({}, {}, {}, {})
     other: str = "0"
 
 
 NONE = ("0", 0)
 LATE_METRIC = {"metric": "later_requests"}
+LATER_MINUTE = {"event_ts": "2026-09-10T10:30:00Z"}
 NEVER = {"metric": "never_registered"}
 
 STORIES = [
@@ -61,8 +67,8 @@ STORIES = [
     Story("superseded", [Record(1, "e", "10"), Record(1, "r", "7", "e", "replace"), Record(2, "s", "3", "e", "replace")], [("7", 1)] + [("3", 1)] * 3),
     Story("superseded_by_a_retraction", [Record(1, "e", "10"), Record(2, "r", "7", "e", "replace"), Record(3, "x", "0", "e", "retract")],
           [("10", 1), ("7", 1), NONE, NONE]),
-    Story("superseded_for_good", [Record(1, "e", "10"), Record(1, "r", "7", "e", "replace"), Record(2, "s", "3", "e", "replace"), Record(3, "x", "0", "s", "retract")],
-          [("7", 1), ("3", 1), NONE, NONE]),
+    Story("superseded_for_good", [Record(1, "e", "10"), Record(1, "r", "7", "e", "replace"), Record(2, "s", "3", "e", "replace"),
+                                  Record(3, "x", "0", "s", "retract")], [("7", 1), ("3", 1), NONE, NONE]),
     Story("retraction_superseded", [Record(1, "e", "10"), Record(1, "x", "0", "e", "retract"), Record(2, "r", "7", "e", "replace")], [NONE] + [("7", 1)] * 3),
     Story("retraction_retracted", [Record(1, "e", "10"), Record(1, "x", "0", "e", "retract"), Record(2, "y", "1", "x", "retract", "held")], [NONE] * 4,
           [{}] + [{"corrects_a_retraction": 1}] * 3),
@@ -93,7 +99,7 @@ STORIES = [
     Story("replaced_and_mapped_later", [Record(1, "e", "10", more={"account_id": None, "api_key": "key-later-2"}),
                                         Record(2, "r", "7", "e", "replace", more={"account_id": None, "api_key": "key-later-2"})],
           [NONE] * 2 + [("7", 1)] * 2),
-    Story("moved_to_another_minute", [Record(1, "e", "10"), Record(1, "f", "1"), Record(2, "r", "10", "e", "replace", more={"event_ts": "2026-09-10T10:30:00Z"})],
+    Story("moved_to_another_minute", [Record(1, "e", "10"), Record(1, "f", "1"), Record(2, "r", "10", "e", "replace", more=LATER_MINUTE)],
           [("11", 2)] * 4),
 ]  # fmt: skip
 
@@ -165,13 +171,21 @@ def usage(settings: Settings, metric: str = "requests") -> dict[str, tuple[Decim
 
 def expected(number: int) -> dict[str, tuple[Decimal, int]]:
     """The usage of each account that has some, after this landing."""
-    return {s.name: (Decimal(s.known[number - 1][0]), s.known[number - 1][1]) for s in STORIES if s.known[number - 1] != NONE}
+    return {
+        s.name: (Decimal(s.known[number - 1][0]), s.known[number - 1][1])
+        for s in STORIES
+        if s.known[number - 1] != NONE
+    }
 
 
 def held(settings: Settings) -> dict[str, dict[str, int]]:
     query = "select regexp_extract(event_id, '^(.*)-[a-z]$', 1), outcome_reason, sum(entry * event_weight)::bigint from intermediate.int_events_attributed"
-    found = rows(settings.warehouse, f"{query} where outcome = 'held' group by all having sum(entry * event_weight) <> 0")
-    listed = dict(rows(settings.warehouse, "select reason, sum(event_count)::bigint from usage.held_usage group by all"))
+    found = rows(
+        settings.warehouse, f"{query} where outcome = 'held' group by all having sum(entry * event_weight) <> 0"
+    )
+    listed = dict(
+        rows(settings.warehouse, "select reason, sum(event_count)::bigint from usage.held_usage group by all")
+    )
     by_story: dict[str, dict[str, int]] = {}
     for story, reason, count in found:
         by_story.setdefault(story, {})[reason] = count
@@ -247,7 +261,8 @@ def test_every_record_has_one_outcome(closed: Settings) -> None:
     """Rule 8 with its five terms: what is taken back, and what takes back, stays in the count of its outcome."""
     expected_counts = Counter((record.landing, record.outcome) for story in STORIES for record in story.records)
     found = rows(
-        closed.warehouse, "select batch_id, duplicates, held, unattributed, attributed, difference from operations.event_conservation"
+        closed.warehouse,
+        "select batch_id, duplicates, held, unattributed, attributed, difference from operations.event_conservation",
     )
     names = ("duplicate", "held", "unattributed", "attributed")
     assert {
@@ -270,7 +285,9 @@ def test_a_retraction_stands_where_its_target_stands(closed: Settings) -> None:
 
 def test_the_peak_follows_a_replacement_that_keeps_the_hour(closed: Settings) -> None:
     """10 in the minute of 10:05 beside 1; the replacement's 10 are at 10:30: the hour is the same, the peak is 10 and no more 11."""
-    [(peak,)] = rows(closed.warehouse, "select peak_per_minute from usage.usage_monthly where account_id = 'moved_to_another_minute'")
+    [(peak,)] = rows(
+        closed.warehouse, "select peak_per_minute from usage.usage_monthly where account_id = 'moved_to_another_minute'"
+    )
     assert peak == 10
 
 
@@ -279,6 +296,24 @@ def test_verify_finds_nothing_and_a_rebuild_gives_the_same(closed: Settings) -> 
     before = state(closed)
     warehouse.build(closed, NOW, full_refresh=True)
     assert state(closed) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "test"),
+    [
+        ("set event_weight = 1 where event_id = 'retracted-e'", "no_corrected_event_counts"),
+        ("set event_weight = 1 where event_id = 'replacement_registered_later-e'", "no_corrected_event_counts"),
+        ("set event_weight = 0 where event_id = 'retracted-f'", "no_event_is_taken_back_without_a_correction"),
+        ("set event_weight = 0 where event_id = 'another_producer-e'", "no_event_is_taken_back_without_a_correction"),
+    ],
+)
+def test_each_data_test_fails_on_the_damage_it_is_for(closed: Settings, tmp_path: Path, damage: str, test: str) -> None:
+    home = Settings(tmp_path / "home", "1GB", 2)
+    shutil.copytree(closed.home, home.home)
+    assert failures(home, test) == []
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute(f"update intermediate.int_events_attributed {damage}")
+    assert failures(home, test) == [test]
 
 
 def test_figures_do_not_depend_on_files_rows_or_builds(tmp_path: Path) -> None:
