@@ -35,7 +35,8 @@ STEPS = {
     "hours": "select usage_hour, sum(entry * quantity)::decimal(38, 9) as quantity, sum(entry) as events from entries group by 1 order by 1",
     "batches": "select batch_id, sum(entry * quantity)::decimal(38, 9) as quantity, sum(entry) as events from entries group by 1 order by 1",
     "files": """
-        select e.landed_batch_id as batch_id, f.file_name, f.sha256, sum(e.entry * e.quantity)::decimal(38, 9) as quantity, sum(e.entry) as events
+        select e.landed_batch_id as batch_id, f.replayed_batch_id, f.file_name, f.sha256,
+            sum(e.entry * e.quantity)::decimal(38, 9) as quantity, sum(e.entry) as events
         from entries as e
         left join staging.stg_lake__files as f on e.landed_batch_id = f.batch_id and e.file_order = f.file_order
         group by all order by all

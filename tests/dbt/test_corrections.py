@@ -99,6 +99,9 @@ STORIES = [
     Story("replaced_and_mapped_later", [Record(1, "e", "10", more={"account_id": None, "api_key": "key-later-2"}),
                                         Record(2, "r", "7", "e", "replace", more={"account_id": None, "api_key": "key-later-2"})],
           [NONE] * 2 + [("7", 1)] * 2),
+    Story("reduced_after_the_close", [Record(1, "e", "10"), Record(1, "f", "2"), Record(3, "r", "4", "e", "replace")], [("12", 2)] * 2 + [("6", 2)] * 2),
+    Story("incomplete_named", [Record(1, "e", "1", correction="retract", outcome="held"), Record(2, "x", "0", "e", "retract", "held")], [NONE] * 4,
+          [{"incomplete_correction": 1}] + [{"incomplete_correction": 1, "corrects_a_retraction": 1}] * 3),
     Story("moved_to_another_minute", [Record(1, "e", "10"), Record(1, "f", "1"), Record(2, "r", "10", "e", "replace", more=LATER_MINUTE)],
           [("11", 2)] * 4),
 ]  # fmt: skip
@@ -328,3 +331,13 @@ def test_figures_do_not_depend_on_files_rows_or_builds(tmp_path: Path) -> None:
     warehouse.build(settings, NOW)
     assert usage(settings) == expected(4)
     assert held(settings) == expected_held(4)
+    # finance booked what was known after the second landing; each difference since then has its cause
+    booked, known = expected(2), expected(4)
+    causes = rows(
+        settings.warehouse, "select account_id, cause from finance.ledger_reconciliation where status = 'break'"
+    )
+    assert dict(causes) == {
+        name: "late_usage" if name in booked else "missing_in_ledger"
+        for name in booked.keys() | known.keys()
+        if booked.get(name) != known.get(name)
+    }

@@ -20,12 +20,12 @@ corrections as (
 
 -- a pair is new when either of the two is
 candidates as (
-    select batch_id, file_order, row_number, producer, event_id, corrects is not null and correction = 'retract' as is_retraction
+    select batch_id, file_order, row_number, producer, event_id, coalesce(correction = 'retract', false) as is_retraction
     from events
     where batch_id > {{ last_batch }} and hash(producer, event_id) in (select hash(producer, corrects) from corrections)
     {%- if is_incremental() %}
     union all
-    select batch_id, file_order, row_number, producer, event_id, corrects is not null and correction = 'retract' as is_retraction
+    select batch_id, file_order, row_number, producer, event_id, coalesce(correction = 'retract', false) as is_retraction
     from events
     where batch_id <= {{ last_batch }}
         and hash(producer, event_id) in (select hash(producer, corrects) from corrections where batch_id > {{ last_batch }})
