@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
+from tests.oracle.corrections import Corrections
 from tests.oracle.exact import exact_arithmetic, round_half_away
 from tests.oracle.reading import SourceFile, UnreadableFile, files_of, records_of
 from tests.oracle.references import Books, in_force, read_reference, table_of
@@ -190,10 +191,9 @@ class History:
 
     def _count_once(self, event: Event, batch: BatchCounts) -> None:
         """Rule 5: the first landed record of (producer, event_id) counts, over the whole history."""
-        identity = (event.producer, event.event_id)
-        first = self._first_payload.get(identity)
+        first = self._first_payload.get(event.identity)
         if first is None:
-            self._first_payload[identity] = event.payload
+            self._first_payload[event.identity] = event.payload
             self.events.append(event)
         else:
             batch.duplicates += 1
@@ -225,36 +225,45 @@ class State:
             if number <= batch_id
         }
         self._factors: dict[tuple[str, str], Fraction | None] = {}
-        for event in history.events:
-            if event.batch_id <= batch_id:
-                self._count(event)
+        known = [event for event in history.events if event.batch_id <= batch_id]
+        self._corrections = Corrections(known, self._held_as_usage)
+        for event in known:
+            self._count(event)
         self._sum_up_months()
 
     def _count(self, event: Event) -> None:
-        """Held before unattributed: without a metric and its unit there is no quantity to attribute."""
-        batch = self.batches[event.batch_id]
-        reason = self._held_reason(event)
+        """Held before unattributed: without a metric and its unit there is no quantity to attribute.
+
+        A retraction shares the outcome of what it took back; only what stands brings usage.
+        """
+        batch, fate = self.batches[event.batch_id], self._corrections.outcome_of(event)
+        reason = self._corrections.held_reason(fate)
         if reason:
             batch.held += 1
             batch.held_reasons[reason] += 1
             return
+        account_id = self._account_of(fate)
+        if account_id is None:
+            batch.unattributed += 1
+        else:
+            batch.attributed += 1
+        if self._corrections.stands(event):
+            self._add(event, account_id)
+
+    def _add(self, event: Event, account_id: str | None) -> None:
+        """The usage of an event that stands: to its account's windows, or to what is queued."""
         metric = self.books.metrics[event.metric]
         sku = event.sku or metric["default_sku"] or event.metric
         quantity, variance = self._weigh(event, metric)
-        account_id = self._account_of(event)
         if account_id is None:
-            batch.unattributed += 1
             key_type, key_value = first_key(event)
             key = UnattributedKey(key_type, key_value, event.metric, sku, event.region)
             self.unattributed.setdefault(key, Usage(metric["unit"])).add(quantity, variance)
-            return
-        batch.attributed += 1
-        self._post(event, account_id, sku, metric["unit"], quantity, variance)
+        else:
+            self._post(event, account_id, sku, metric["unit"], quantity, variance)
 
-    def _held_reason(self, event: Event) -> str | None:
-        """Rule 7. Corrections are held until they are supported."""
-        if event.is_correction:
-            return "correction"
+    def _held_as_usage(self, event: Event) -> str | None:
+        """Rule 7: the reason for which an event cannot be measured yet."""
         metric = self.books.metrics.get(event.metric)
         if metric is None:
             return "unknown_metric"

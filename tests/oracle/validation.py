@@ -60,8 +60,14 @@ class Event:
     keys: tuple[str | None, ...]
     region: str
     sampling_rate: Decimal
-    is_correction: bool
+    corrects: str | None
+    correction: str | None
     payload: int
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What a record is known by, over the whole history."""
+        return self.producer, self.event_id
 
 
 def check_record(fields: dict | None, landed_at: datetime, allow_negative: dict[str, bool]) -> tuple[dict, list[str]]:
@@ -188,7 +194,6 @@ def to_event(record: dict, batch_id: int, file_order: int, row_number: int) -> E
     keys = tuple(get(field) for field in KEY_FIELDS)
     region, rate = get("region", "global"), get("sampling_rate", Decimal(1))
     free = tuple(json.dumps(get(part) or {}, sort_keys=True, default=str) for part in ("dims", "extra"))
-    correction = (get("corrects"), get("correction"))
     payload = (
         record["event_ts"],
         record["metric"],
@@ -198,7 +203,7 @@ def to_event(record: dict, batch_id: int, file_order: int, row_number: int) -> E
         keys,
         region,
         rate,
-        correction,
+        (get("corrects"), get("correction")),
         free,
     )
     return Event(
@@ -215,6 +220,7 @@ def to_event(record: dict, batch_id: int, file_order: int, row_number: int) -> E
         keys,
         region,
         rate,
-        correction != (None, None),
+        get("corrects"),
+        get("correction"),
         hash(payload),
     )

@@ -155,12 +155,12 @@ def test_a_key_that_becomes_known_attributes_earlier_usage(house):
 
 
 def test_held_until_the_registry_is_mended(house, tables):
-    house.land({"metric": "new"}, {"unit": "furlong"}, {"unit": "GB"}, {"corrects": "e1", "correction": "retract"})
+    house.land({"metric": "new"}, {"unit": "furlong"}, {"unit": "GB"}, {"corrects": "gone", "correction": "retract"})
     house.land(metrics=[*tables["metrics"], ("new", "sum", "request", "", "")])
     result = house.result
     assert counts(result.as_of(1), 1) == (0, 0, 4, 0, 0)
     assert counts(result, 1) == (0, 0, 3, 0, 1)
-    assert result.batches[1].held_reasons == {"unit": 2, "correction": 1}
+    assert result.batches[1].held_reasons == {"unit": 2, "unknown_target": 1}
 
 
 def test_units_convert_exactly_and_round_once(house):
