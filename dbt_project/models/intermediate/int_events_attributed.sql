@@ -66,10 +66,13 @@ stirred as (
 {%- for relatives, members in [('relatives', 'stirred'), ('relatives_of_relatives', 'relatives')] %}
 
 {{ relatives }} as (
-    select distinct others.batch_id, others.file_order, others.row_number, {{ members }}.decided_batch_id
-    from {{ members }}
-    inner join families using (batch_id, file_order, row_number)
-    inner join families as others using (family_batch_id, family_file_order, family_row_number)
+    select distinct families.batch_id, families.file_order, families.row_number, stirred_families.decided_batch_id
+    from (
+        select distinct families.family_batch_id, families.family_file_order, families.family_row_number, {{ members }}.decided_batch_id
+        from {{ members }}
+        inner join families using (batch_id, file_order, row_number)
+    ) as stirred_families
+    inner join families using (family_batch_id, family_file_order, family_row_number)
 ),
 {%- endfor %}
 
@@ -89,15 +92,16 @@ looked_at as (
 
 -- what a member of a family is decided by: the whole family as of the same batch. Looked at, and not entered (entry 0).
 asked as (
-    select distinct others.batch_id, others.file_order, others.row_number, members.as_of_batch
+    select distinct families.batch_id, families.file_order, families.row_number, asked_families.as_of_batch
     from (
-        select batch_id, file_order, row_number, batch_id as as_of_batch from families where batch_id > {{ last_batch }}
+        select family_batch_id, family_file_order, family_row_number, batch_id as as_of_batch from families where batch_id > {{ last_batch }}
         union
-        select batch_id, file_order, row_number, as_of_batch from looked_at
-    ) as members
-    inner join families using (batch_id, file_order, row_number)
-    inner join families as others using (family_batch_id, family_file_order, family_row_number)
-    where others.batch_id <= members.as_of_batch
+        select families.family_batch_id, families.family_file_order, families.family_row_number, looked_at.as_of_batch
+        from looked_at
+        inner join families using (batch_id, file_order, row_number)
+    ) as asked_families
+    inner join families using (family_batch_id, family_file_order, family_row_number)
+    where families.batch_id <= asked_families.as_of_batch
 ),
 
 points as (
@@ -314,31 +318,43 @@ taking_back as (
     group by all
 ),
 
--- what corrections make of a record as of a batch: taken back by one that names it, or superseded by a later one of the same target; a retraction
--- stands where its target stands
-verdicts as (
+superseded as (
+    select members.landed_batch_id, members.file_order, members.row_number, members.as_of_batch
+    from family_members as members
+    inner join taking_back
+        on members.target_batch_id = taking_back.target_batch_id and members.target_file_order = taking_back.target_file_order
+        and members.target_row_number = taking_back.target_row_number and members.as_of_batch = taking_back.as_of_batch
+    where members.correction = 'replace' and taking_back.last_correction > row(members.landed_batch_id, members.file_order, members.row_number)
+),
+
+-- a retraction stands where its target stands
+retractions as (
     select
         members.landed_batch_id,
         members.file_order,
         members.row_number,
         members.as_of_batch,
-        if(naming.last_correction is not null or superseding.last_correction is not null or targets.outcome is not null, 0, 1) as event_weight,
-        targets.outcome is not null as is_retraction,
         {%- for column in ['outcome', 'outcome_reason', 'key_type', 'key_value', 'account_id', 'event_ts', 'usage_hour', 'billing_date', 'metric', 'sku', 'region', 'unit'] %}
         targets.{{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     from family_members as members
-    left join taking_back as naming
-        on members.landed_batch_id = naming.target_batch_id and members.file_order = naming.target_file_order
-        and members.row_number = naming.target_row_number and members.as_of_batch = naming.as_of_batch
-    left join taking_back as superseding
-        on members.target_batch_id = superseding.target_batch_id and members.target_file_order = superseding.target_file_order
-        and members.target_row_number = superseding.target_row_number and members.as_of_batch = superseding.as_of_batch
-        and members.correction = 'replace' and superseding.last_correction > row(members.landed_batch_id, members.file_order, members.row_number)
-    left join family_members as targets
+    inner join family_members as targets
         on members.target_batch_id = targets.landed_batch_id and members.target_file_order = targets.file_order
         and members.target_row_number = targets.row_number and members.as_of_batch = targets.as_of_batch
-        and members.correction = 'retract' and members.is_in_effect
+    where members.correction = 'retract' and members.is_in_effect
+),
+
+-- what corrections make of a record as of a batch: taken back by one that names it, superseded by a later one of the same target, or a retraction
+verdicts as (
+    select members.*, retractions.outcome is not null as is_retraction, retractions.* exclude (landed_batch_id, file_order, row_number, as_of_batch)
+    from (
+        select target_batch_id as landed_batch_id, target_file_order as file_order, target_row_number as row_number, as_of_batch from taking_back
+        union
+        select * from superseded
+        union
+        select landed_batch_id, file_order, row_number, as_of_batch from retractions
+    ) as members
+    left join retractions using (landed_batch_id, file_order, row_number, as_of_batch)
 ),
 
 weighed as (
@@ -348,9 +364,9 @@ weighed as (
             {%- for column in ['outcome', 'outcome_reason', 'key_type', 'key_value', 'account_id', 'event_ts', 'usage_hour', 'billing_date', 'metric', 'sku', 'region', 'unit'] %}
             if(coalesce(verdicts.is_retraction, false), verdicts.{{ column }}, decided.{{ column }}) as {{ column }},
             {%- endfor %}
-            least(decided.event_weight, coalesce(verdicts.event_weight, 1)) as event_weight,
-            if(least(decided.event_weight, coalesce(verdicts.event_weight, 1)) = 0, 0, decided.quantity)::decimal(38, 9) as quantity,
-            if(least(decided.event_weight, coalesce(verdicts.event_weight, 1)) = 0, 0, decided.quantity_variance)::decimal(38, 9) as quantity_variance
+            if(verdicts.landed_batch_id is null, decided.event_weight, 0) as event_weight,
+            if(verdicts.landed_batch_id is null and decided.event_weight = 1, decided.quantity, 0)::decimal(38, 9) as quantity,
+            if(verdicts.landed_batch_id is null and decided.event_weight = 1, decided.quantity_variance, 0)::decimal(38, 9) as quantity_variance
         )
     from decided
     left join verdicts
