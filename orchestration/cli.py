@@ -150,6 +150,24 @@ def land(settings: Settings, report: Any, paths: tuple[Path, ...], as_of: dateti
 
 
 @main.command()
+@click.option("--batch", "batch_id", type=int, help="Only records that this batch rejected.")
+@click.option("--reason", help="Only records rejected for this reason, such as negative_quantity.")
+@click.option("--dry-run", is_flag=True, help="Say what would land, and land nothing.")
+@AS_OF
+@command(writes=True)
+def replay(
+    settings: Settings, report: Any, batch_id: int | None, reason: str | None, dry_run: bool, as_of: datetime | None
+) -> Outcome:
+    """Land rejected records again that today's rules accept, as a batch of their own. Replaying twice is a no-op.
+
+    They keep their ingestion, and the new batch names the batch, file and row in which each landed first.
+    """
+    from orchestration import landing
+
+    return Outcome(landing.replay(settings, batch_id, reason, dry_run, as_of, report).as_dict())
+
+
+@main.command()
 @click.option("--full-refresh", is_flag=True, help="Build everything anew from the lake; the figures are the same.")
 @click.option(
     "--as-of-batch", type=click.IntRange(min=1), help="Build the state as of this batch, into a home of its own."

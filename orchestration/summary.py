@@ -112,6 +112,21 @@ def _land(settings: Settings, result: dict[str, Any]) -> None:
             OUT.print(f"  refused {entry['file_name']}: {fault}", markup=False)
 
 
+def _replay(settings: Settings, result: dict[str, Any]) -> None:
+    verb = "would land again" if result["dry_run"] else f"landed again as batch {result['batch_id']}"
+    what = f"{result['replayed']:,} {verb}" if result["replayed"] else "none can land again"
+    OUT.print(f"Of {result['looked_at']:,} rejected records {what}; {result['already_replayed']:,} had before.")
+    counts = (
+        ("Replayed, by the reason they were rejected for", "by_reason"),
+        ("Still rejected, by reason", "still_rejected"),
+        ("Cannot be read again, by cause", "not_replayable"),
+    )
+    for title, name in counts:
+        table(title, [{"reason": reason, "records": count} for reason, count in result[name].items()])
+    if result["batch_id"]:
+        OUT.print("Bring the marts up to date with `usage build` or `usage nightly`.", markup=False)
+
+
 def _build(settings: Settings, result: dict[str, Any]) -> None:
     OUT.print(
         f"Built {result['models']} models, {result['tests'] - len(result['warnings'])} tests passed, in {result['seconds']} s."
@@ -226,6 +241,7 @@ def _plain(settings: Settings, result: dict[str, Any]) -> None:
 
 SUMMARIES: dict[str, Callable[[Settings, dict[str, Any]], None]] = {
     "land": _land,
+    "replay": _replay,
     "build": _build,
     "nightly": _nightly,
     "month_end": _month_end,

@@ -46,6 +46,7 @@ REJECTED = pa.schema(
         ("event_id", pa.string()),
         ("metric", pa.string()),
         ("record", pa.binary()),
+        ("header", pa.list_(pa.string())),
     ]
 )
 

@@ -1,7 +1,7 @@
 """One landing from end to end: what is new becomes one batch."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from orchestration.landing.events import Tally, Workshop
 from orchestration.landing.find import Dump, NotNow, find
 from orchestration.landing.lake import EVENTS, REJECTED, PartWriter, write_parquet
 from orchestration.landing.parsing import Parser
-from orchestration.landing.reference_tables import TABLES
 from orchestration.landing.result import FileResult, Ignored, Known, LandingResult, ReferenceResult
 from orchestration.settings import Settings, now, tight_modes
 
@@ -99,7 +98,7 @@ def _new(dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch) -> list[
     """The files whose content never landed; the others are noted in the batch. References count per table."""
     seen: dict[tuple[str | None, str], int] = {}
     for manifest in known:
-        seen |= {(None, file["sha256"]): manifest["batch_id"] for file in manifest["files"]}
+        seen |= {(None, file["sha256"]): manifest["batch_id"] for file in manifest["files"] if "replay_of" not in file}
     in_force: dict[str, str] = {}
     for reference in batches.landed_references(known):
         seen[reference["table"], reference["sha256"]] = reference["batch_id"]
@@ -163,8 +162,7 @@ def _land_events(
     place = f"landed_date={batch.landed_at:%Y-%m-%d}/batch={batch.batch_id}"
     accepted = PartWriter(batches.staging(settings) / "usage_events" / place, EVENTS)
     rejected = PartWriter(batches.staging(settings) / "rejected_events" / place, REJECTED)
-    metrics = _metrics_in_force(settings, known, batch)
-    parser.refuse_negative(metrics.filter(pc.invert(metrics["allow_negative"]))["metric"].to_pylist())
+    parser.refuse_negative(never_negative(settings, known, batch.references))
     workshop = Workshop(parser, accepted, rejected, on_progress)
     for dump in dumps:
         file_order = len(batch.files) + 1
@@ -179,22 +177,25 @@ def _land_events(
     batch.lake_files += [*accepted.close(), *rejected.close()]
 
 
-def _metrics_in_force(settings: Settings, known: list[dict[str, Any]], batch: _Batch) -> pa.Table:
-    """The metric registry as it stands with this landing: metric, allow_negative."""
+def never_negative(
+    settings: Settings, known: list[dict[str, Any]], references: Sequence[ReferenceResult] = ()
+) -> list[str]:
+    """The metrics whose quantities may not be negative, as the registry stands with this landing's `references`."""
     folder = None
     for reference in batches.landed_references(known):
         if reference["table"] == "metrics":
             folder = settings.lake / "reference" / "metrics" / f"version={reference['version']}"
-    for reference in batch.references:
+    for reference in references:
         if reference.table == "metrics" and reference.status == "landed":
             folder = batches.staging(settings) / "reference" / "metrics" / f"version={reference.version}"
     if folder is None:
-        return TABLES["metrics"].schema.empty_table()
+        return []
     path = folder / "part-00000.parquet"
     try:
-        return pq.ParquetFile(path).read(columns=["metric", "allow_negative"])
+        metrics = pq.ParquetFile(path).read(columns=["metric", "allow_negative"])
     except (OSError, pa.ArrowException) as error:
         raise UsageWarehouseError(f"the metrics in force cannot be read from {path}: {error}") from error
+    return metrics.filter(pc.invert(metrics["allow_negative"]))["metric"].to_pylist()
 
 
 def _file_result(dump: Dump, file_order: int, tally: Tally) -> FileResult:

@@ -95,7 +95,14 @@ def _rejected(rows: pa.Table, redactor: Redactor, chunk: Chunk) -> pa.Table:
     for name in ("detail", "producer", "event_id", "metric"):
         shown = pc.utf8_slice_codeunits(_array(rows[name]), 0, SHOWN)
         columns[name] = redact_texts(silent.text, shown)
-    return pa.table({name: columns.get(name, rows[name]) for name in REJECTED.names}).cast(REJECTED)
+    columns["header"] = _header(chunk.header, rows.num_rows, silent)
+    return pa.table({name: columns[name] if name in columns else rows[name] for name in REJECTED.names}).cast(REJECTED)
+
+
+def _header(header: list[str] | None, rows: int, redactor: Redactor) -> pa.Array:
+    """What the cells of a CSV record are called, beside each record: without it nobody could read the record again."""
+    names = header and [redactor.text(name) for name in header]
+    return pa.repeat(pa.scalar(names, pa.list_(pa.string())), rows)
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:

@@ -24,6 +24,16 @@ class FileResult:
 
 
 @dataclass(frozen=True)
+class ReplayedFile(FileResult):
+    """Rejected records of one dump that landed again: the dump as it landed first, with the counts of what is replayed.
+
+    `replay_of`: the batch_id and file_order under which it landed first. Rows keep their numbers.
+    """
+
+    replay_of: dict[str, int]
+
+
+@dataclass(frozen=True)
 class ReferenceResult:
     """One reference file: a new version (`landed`), or `refused` whole with every fault and version null."""
 
@@ -52,6 +62,34 @@ class Ignored:
 
     file_name: str
     reason: str
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """What one replay of rejected records did; `batch_id` is null when nothing landed (again).
+
+    Of the `looked_at` records `already_replayed` had landed by an earlier replay and `replayed` are accepted now
+    (`by_reason`: under each of the reasons they were rejected for). The others stay: `still_rejected` by today's
+    reasons, one record under each of its own, or `not_replayable`, by why what is kept of them cannot be read again.
+    """
+
+    batch_id: int | None
+    landed_at: str
+    dry_run: bool
+    looked_at: int
+    already_replayed: int
+    files: list[ReplayedFile]
+    by_reason: dict[str, int]
+    still_rejected: dict[str, int]
+    not_replayable: dict[str, int]
+
+    @property
+    def replayed(self) -> int:
+        return sum(file.records for file in self.files)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self) | {"replayed": self.replayed}
 
 
 @dataclass(frozen=True)

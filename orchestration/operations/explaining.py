@@ -18,7 +18,7 @@ STEPS = {
     "hours": f"select usage_hour, {SUMMED} from entries group by 1 order by 1",
     "batches": f"select batch_id, {SUMMED} from entries group by 1 order by 1",
     "files": f"""
-        select landed_batch_id as batch_id, file_name, file_sha256 as sha256, {SUMMED}
+        select landed_batch_id as batch_id, replayed_batch_id, file_name, file_sha256 as sha256, {SUMMED}
         from entries group by all order by all
     """,
     "events": f"""

@@ -8,7 +8,7 @@ from orchestration.settings import Settings
 # What `usage status` shows, as a table of queries on the marts.
 QUERIES = {
     "batches": """
-        select b.batch_id, b.landed_at, b.files, b.rejected_files, b.records, b.rejected,
+        select b.batch_id, b.landed_at, b.files, b.rejected_files, b.records, b.rejected, b.replayed,
             c.duplicates, c.held, c.unattributed, c.attributed, c.difference
         from operations.batches as b
         inner join operations.event_conservation as c on b.batch_id = c.batch_id

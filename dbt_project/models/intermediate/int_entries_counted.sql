@@ -2,7 +2,7 @@
 {{ config(materialized='view') }}
 
 with entries as (
-    select * from {{ ref('int_events_attributed') }} where outcome = 'attributed'
+    select * from {{ ref('int_events_attributed') }} where outcome = 'attributed' and event_weight <> 0
 )
 
 select

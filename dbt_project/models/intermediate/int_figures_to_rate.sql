@@ -9,7 +9,7 @@ duplicates as (
         * exclude (outcome),
         strftime(billing_date, '%Y-%m') as billing_period
     from {{ ref('int_events_attributed') }}
-    where outcome = 'duplicate' and account_id is not null and {{ aggregates_by('aggregation', 'recomputed') }}
+    where outcome = 'duplicate' and event_weight <> 0 and account_id is not null and {{ aggregates_by('aggregation', 'recomputed') }}
 ),
 
 receipts as (

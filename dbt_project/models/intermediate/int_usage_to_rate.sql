@@ -25,7 +25,7 @@ entries as (
         *,
         strftime(billing_date, '%Y-%m') as billing_period
     from {{ ref('int_events_attributed') }}
-    where {{ aggregates_by('aggregation', 'adding') }}
+    where event_weight <> 0 and {{ aggregates_by('aggregation', 'adding') }}
 ),
 
 periods as (
@@ -107,6 +107,25 @@ known as (
     select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'level' from shares where knowledge = 'known'
 ),
 
+batches as (
+    select batch_id, landed_at from {{ ref('stg_lake__batches') }}
+),
+
+corrected as (
+    select * from {{ ref('int_events_corrected') }}
+),
+
+-- what a later batch decided about a correction and its target came with that batch, whenever the record itself had come
+decided_by_correction as (
+    select records.*, batches.batch_id, batches.landed_at
+    from (
+        select correction_batch_id, correction_file_order, correction_row_number from corrected
+        union
+        select target_batch_id, target_file_order, target_row_number from corrected
+    ) as records (landed_batch_id, file_order, row_number)
+    inner join batches on records.landed_batch_id < batches.batch_id
+),
+
 came_after_ledger as (
     select
         entries.billing_period, entries.account_id, entries.metric, entries.sku, entries.region, entries.unit, entries.billing_date,
@@ -114,9 +133,12 @@ came_after_ledger as (
         -entries.entry as event_count
     from entries
     inner join periods on entries.billing_period = periods.billing_period and periods.status <> 'final'
+    left join decided_by_correction
+        on entries.landed_batch_id = decided_by_correction.landed_batch_id and entries.file_order = decided_by_correction.file_order
+        and entries.row_number = decided_by_correction.row_number and entries.batch_id = decided_by_correction.batch_id
     inner join ledger
         on entries.billing_period = ledger.billing_period and entries.account_id = ledger.account_id and entries.sku = ledger.sku
-        and entries.ingested_ts > ledger.posted_at
+        and greatest(entries.ingested_ts, decided_by_correction.landed_at) > ledger.posted_at
     where entries.outcome = 'attributed'
 ),
 

@@ -16,6 +16,7 @@ counted as (
         count(files.file_order) filter (files.status = 'rejected')::bigint as rejected_files,
         coalesce(sum(files.records), 0)::bigint as records,
         coalesce(sum(files.rejected), 0)::bigint as rejected,
+        coalesce(sum(files.records) filter (files.replayed_batch_id is not null), 0)::bigint as replayed,
         min(files.first_event_ts) as first_event_ts,
         max(files.last_event_ts) as last_event_ts
     from batches

@@ -1,5 +1,5 @@
 with entries as (
-    select * from {{ ref('int_events_attributed') }} where outcome = 'held'
+    select * from {{ ref('int_events_attributed') }} where outcome = 'held' and event_weight <> 0
 ),
 
 held as (

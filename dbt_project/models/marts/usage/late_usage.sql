@@ -89,7 +89,8 @@ late as (
         max(batch_id) as last_batch_id
     from known
     group by all
-    having sum(quantity) <> 0 or sum(event_count) <> 0
+    -- a reversal and its new entry may leave nothing
+    having sum(event_count) <> 0 or sum(quantity) <> 0
 )
 
 select * from late

@@ -1,5 +1,5 @@
 with entries as (
-    select * from {{ ref('int_events_attributed') }} where outcome = 'unattributed'
+    select * from {{ ref('int_events_attributed') }} where outcome = 'unattributed' and event_weight <> 0
 ),
 
 prices as (

@@ -26,7 +26,9 @@ renamed as (
         file.accepted,
         file.rejected,
         (file.first_event_ts::timestamptz at time zone 'UTC') as first_event_ts,
-        (file.last_event_ts::timestamptz at time zone 'UTC') as last_event_ts
+        (file.last_event_ts::timestamptz at time zone 'UTC') as last_event_ts,
+        file.replay_of.batch_id as replayed_batch_id,
+        file.replay_of.file_order as replayed_file_order
     from unnested
 )
 
