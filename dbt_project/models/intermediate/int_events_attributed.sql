@@ -340,7 +340,8 @@ superseded as (
     inner join taking_back
         on members.target_batch_id = taking_back.target_batch_id and members.target_file_order = taking_back.target_file_order
         and members.target_row_number = taking_back.target_row_number and members.as_of_batch = taking_back.as_of_batch
-    where members.correction = 'replace' and taking_back.last_correction > row(members.landed_batch_id, members.file_order, members.row_number)
+    where members.correction = 'replace' and members.is_in_effect
+        and taking_back.last_correction > row(members.landed_batch_id, members.file_order, members.row_number)
 ),
 
 -- a retraction stands where its target stands
