@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple
 import click
 
 from orchestration import summary
-from orchestration.errors import UsageWarehouseError
-from orchestration.locking import writing
+from orchestration.errors import UsageWarehouseError, in_one_line
+from orchestration.locking import PRIVATE_UMASK, writing
 from orchestration.settings import Settings, load_settings, parse_instant
 
 
@@ -66,6 +67,7 @@ def command(writes: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
         @functools.wraps(function)
         def wrapped(home: Path | None, as_json: bool, debug: bool, **arguments: Any) -> None:
+            os.umask(PRIVATE_UMASK)  # what readers write, too: exports, and what verify rebuilds
             try:
                 settings = load_settings(home)
                 with summary.progress(quiet=as_json) as report:
@@ -75,11 +77,11 @@ def command(writes: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
                     else:
                         outcome = function(settings, report, **arguments)
             except UsageWarehouseError as error:
-                _fail(str(error), error.exit_code, debug)
+                _fail(in_one_line(error), error.exit_code, debug)
             except click.ClickException:
                 raise
             except Exception as error:  # one line for the operator; the traceback on demand
-                _fail(f"{type(error).__name__}: {error}", 1, debug)
+                _fail(in_one_line(error), 1, debug)
             if as_json:
                 click.echo(json.dumps(outcome.result, default=_jsonable, ensure_ascii=False))
             else:

@@ -19,10 +19,11 @@ def open_engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     Its queries run in the calling thread alone, which keeps rows in their order: work is shared out by pieces of a
     dump, each worker with a cursor of its own.
     """
+    settings.scratch.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder of its temp_directory only
     options = {
         "memory_limit": settings.memory_limit,
         "threads": 1,
-        "temp_directory": str(settings.scratch / "spill"),
+        "temp_directory": str(settings.spill),
         "python_enable_replacements": False,
         "autoinstall_known_extensions": False,
     }

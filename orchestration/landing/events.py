@@ -82,7 +82,7 @@ class Workshop:
                 tally.count(done)
                 self.on_progress(dump.file_name, tally.accepted + tally.rejected)
         except Unreadable as error:
-            tally = Tally(reason=str(error))
+            tally = Tally(reason=Redactor(self.pii_key).text(str(error)))  # it may quote a cell
         if not dump.unchanged():
             raise UsageWarehouseError(f"{dump.path} changed while it was landed; land it when its upload is complete")
         self.accepted.end_dump(keep=tally.reason is None)

@@ -85,6 +85,7 @@ class _Batch:
             "files": [asdict(file) for file in self.files],
             "references": [asdict(reference) for reference in self.references],
             "lake_files": self.lake_files,
+            "pii_detections": dict(sorted(self.pii_detections.items())),
         }
 
 

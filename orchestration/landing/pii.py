@@ -1,9 +1,9 @@
 """Personal data never reaches the lake: sensitive fields, and what looks like personal data in free text, become
 pseudonyms.
 
-A pseudonym is `pii:<kind>:<first 32 hex digits of HMAC-SHA-256(key, value trimmed and in lower case)>`: the same
-value has the same pseudonym everywhere, and nobody without the key can go back or guess it. Free are `dims` and
-`extra`, keys and nested values included; the contract's identifiers are not.
+A pseudonym is `pii:<kind>:<first 32 hex digits of HMAC-SHA-256(key, the value's one spelling)>`: the same person has the
+same pseudonym everywhere, however the value is written, and nobody without the key can go back or guess it. Free are
+`dims` and `extra`, keys and nested values included; the contract's identifiers are not.
 """
 
 import csv
@@ -107,6 +107,10 @@ _EMAIL_LOCAL = re.compile(r"[\w.%+'-]{1,64}\Z")
 _EMAIL_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,63}")
 _DIGITS = re.compile(r"[0-9]|::")
 
+_AT = re.compile(r"%40|\\u0040")
+_DIGITS_SET_APART = re.compile(r"[ ().+-]*[0-9][0-9 ().+-]*")
+_NO_DIGIT = re.compile(r"[^0-9]")
+
 # RE2: what a JSON text must hold to be worth a look in Python. Wider than the looks, never narrower.
 SUSPECT = "|".join(
     [
@@ -121,11 +125,34 @@ SUSPECT = "|".join(
 )
 
 _PSEUDONYM = re.compile(r"pii:[a-z]+:[0-9a-f]{32}")
-_SENSITIVE_IN_RAW = re.compile(
-    rf"""(?P<quote>"{{1,2}})(?P<name>{_SENSITIVE_NAME})(?P=quote)\s*:\s*"""
-    r"""(?:(?P=quote)(?P<text>(?:[^"\\]|\\.)*)(?P=quote)|(?P<number>-?[0-9][0-9.eE+-]*))""",
-    re.IGNORECASE,
-)
+# The members of a JSON object as bytes may hold them: quotes are doubled in a CSV cell, and escaped as often as the text
+# lies inside another one. A value that is no text is a number, or an object or array without others in it. Any may be cut off where the record is.
+_TEXT_IN_QUOTES = {
+    r'"': r'(?:[^"\\]|\\.)*',
+    r'""': r'(?:[^"\\]|\\(?:""|[^"]))*',
+    r"\\+\"{1,2}": r".*?(?<!\\)",
+}
+_SENSITIVE_IN_RAW = [
+    re.compile(
+        rf"""(?<![\\"])(?P<quote>{quote})(?P<name>{_SENSITIVE_NAME})(?P=quote)\s*:\s*"""
+        rf"""(?:(?P=quote)(?P<text>{text})(?:(?P=quote)|\\*\Z)|(?P<bare>-?[0-9][0-9.eE+-]*|\{{[^{{}}]*(?:\}}|\Z)|\[[^\[\]]*(?:\]|\Z)))""",
+        re.IGNORECASE | re.DOTALL,
+    )
+    for quote, text in _TEXT_IN_QUOTES.items()
+]
+
+
+def one_spelling(kind: str, value: str) -> str:
+    """What all spellings of a value have in common: no case, no separators of digits, no short form of an address."""
+    text = value.strip().lower()
+    if kind == "email":
+        return _AT.sub("@", text)
+    if kind in ("card", "phone") and _DIGITS_SET_APART.fullmatch(text):
+        return _NO_DIGIT.sub("", text)
+    if kind == "ip" and _is_ip(text):
+        address = ipaddress.ip_address(text)
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return text
 
 
 def _plain_name(name: str) -> str:
@@ -144,8 +171,8 @@ class Redactor:
         if _PSEUDONYM.fullmatch(value):
             return value
         self.detections[kind] += 1
-        trimmed = value.strip().lower().encode("utf-8", "surrogateescape")
-        return f"pii:{kind}:{hmac.digest(self.key, trimmed, 'sha256').hex()[:32]}"
+        spelled = one_spelling(kind, value).encode("utf-8", "surrogateescape")
+        return f"pii:{kind}:{hmac.digest(self.key, spelled, 'sha256').hex()[:32]}"
 
     def text(self, text: str) -> str:
         """Free text with everything that looks personal replaced; the rest stays as it is."""
@@ -218,8 +245,9 @@ class Redactor:
         text = record.decode("utf-8", "surrogateescape")
         if header and _is_sensitive(header):
             text = self._cells(text, header)
-        text = self.text(_SENSITIVE_IN_RAW.sub(self._raw_member, text))
-        return text.encode("utf-8", "surrogateescape")
+        for member in _SENSITIVE_IN_RAW:
+            text = member.sub(self._raw_member, text)
+        return self.text(text).encode("utf-8", "surrogateescape")
 
     def _cells(self, text: str, header: list[str]) -> str:
         """The CSV record with its sensitive cells replaced; with a cell too many or too few, counted from both ends."""
@@ -233,13 +261,15 @@ class Redactor:
 
     def _raw_member(self, match: re.Match[str]) -> str:
         kind = SENSITIVE_FIELDS.get(_plain_name(match["name"]))
-        value = match["text"] if match["number"] is None else match["number"]
+        part = "text" if match["bare"] is None else "bare"
+        value = match[part]
         if kind is None or not value:
             return match.group()
-        start = match.start("text" if match["number"] is None else "number") - match.start()
+        start = match.start(part) - match.start()
         head, tail = match.group()[:start], match.group()[start + len(value) :]
-        pseudonym = self.pseudonym(kind, _unescaped(value))
-        return f"{head}{pseudonym}{tail}" if match["number"] is None else f'{head}"{pseudonym}"{tail}'
+        if part == "bare":
+            return f"{head}{match['quote']}{self.pseudonym(kind, _compact(value))}{match['quote']}{tail}"
+        return f"{head}{self.pseudonym(kind, _unescaped(value))}{tail}"
 
 
 def _raw_cells(text: str) -> list[str]:
@@ -254,6 +284,14 @@ def _raw_cells(text: str) -> list[str]:
         raw.append(quoted if text.startswith(quoted, place) else cell)
         place += len(raw[-1]) + 1
     return raw if ",".join(raw) == text else text.split(",")
+
+
+def _compact(value: str) -> str:
+    """An object, array or number as it would be written in an accepted record."""
+    try:
+        return exact_json.dump(exact_json.parse(value))
+    except exact_json.NotExact:
+        return value
 
 
 def _unescaped(value: str) -> str:

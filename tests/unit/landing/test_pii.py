@@ -49,8 +49,33 @@ HARMLESS = [
 ]
 
 
+# Other spellings of a value, and the one under which all of them are known.
+ONE_SPELLING = {
+    "user%40example.org": "user@example.org",
+    "::ffff:192.0.2.1": "192.0.2.1",
+    "fe80:0:0:0:0:0:0:1": "fe80::1",
+    "+1-202-555-0101": "12025550101",
+    "+12025550101": "12025550101",
+    "(202) 555-0101": "2025550101",
+    "202-555-0101": "2025550101",
+    "1.202.555.0101": "12025550101",
+    "+91 98765 43210": "919876543210",
+    "4111 1111 1111 1111": "4111111111111111",
+    "5500-0000-0000-0004": "5500000000000004",
+}
+
+
 def pseudonym(kind: str, value: str) -> str:
-    return f"pii:{kind}:{hmac.digest(KEY, value.strip().lower().encode(), 'sha256').hex()[:32]}"
+    spelled = ONE_SPELLING.get(value, value.strip().lower())
+    return f"pii:{kind}:{hmac.digest(KEY, spelled.encode(), 'sha256').hex()[:32]}"
+
+
+@pytest.mark.parametrize("spelled", set(ONE_SPELLING.values()))
+def test_a_person_keeps_one_pseudonym_however_the_value_is_written(spelled):
+    kind = next(kind for kind, values in PERSONAL.items() for value in values if ONE_SPELLING.get(value) == spelled)
+    values = [value for value, one in ONE_SPELLING.items() if one == spelled]
+    redactor = Redactor(KEY)
+    assert {redactor.text(value) for value in values} == {pseudonym(kind, spelled)}
 
 
 ALL_PERSONAL = [(kind, value) for kind, values in PERSONAL.items() for value in values]
@@ -185,3 +210,23 @@ def test_a_pseudonym_is_not_replaced_again():
 
 def test_other_keys_give_other_pseudonyms():
     assert Redactor(b"one").text("x@example.com") != Redactor(b"two").text("x@example.com")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+@pytest.mark.parametrize("in_csv", [False, True])
+def test_a_declared_field_is_masked_in_rejected_bytes_however_deep_its_json_lies(depth, in_csv):
+    record = json.dumps({"full_name": 'Role "R" Name', "ssn": 123456789, "first_name": {"given": "Rolina"}, "n": 1})
+    for _ in range(depth):
+        record = json.dumps({"payload": record})
+    if in_csv:
+        record = '"' + record.replace('"', '""') + '"'
+    masked = Redactor(KEY).record(record.encode()).decode()
+    assert not re.search("Role|Name|123456789|Rolina", masked)
+    assert masked.count("pii:name:") == 2 and masked.count("pii:ssn:") == 1
+    assert re.search(r'\\*"{1,2}n\\*"{1,2}: 1}', masked), "and nothing else"
+
+
+@pytest.mark.parametrize("cut", ['{"full_name": "Role Na', '{"payload": "{\\"full_name\\": \\"Role Na', '{"full_name": {"given": "Role'])
+def test_a_declared_field_is_masked_where_the_record_is_cut_off(cut):
+    masked = Redactor(KEY).record(cut.encode()).decode()
+    assert "Role" not in masked and "pii:name:" in masked

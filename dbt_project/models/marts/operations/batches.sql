@@ -15,7 +15,8 @@ counted as (
         coalesce(sum(files.records), 0)::bigint as records,
         coalesce(sum(files.rejected), 0)::bigint as rejected,
         min(files.first_event_ts) as first_event_ts,
-        max(files.last_event_ts) as last_event_ts
+        max(files.last_event_ts) as last_event_ts,
+        batches.pii_values_masked
     from batches
     left join files on batches.batch_id = files.batch_id
     group by all
