@@ -72,7 +72,9 @@ class Settings:
             self._make_key(key_file)
         key = key_file.read_text().strip().encode()
         if not key:
-            raise UsageWarehouseError(f"the key of the pseudonyms in {key_file} is empty: restore it, or set USAGE_PII_KEY")
+            raise UsageWarehouseError(
+                f"the key of the pseudonyms in {key_file} is empty: restore it, or set USAGE_PII_KEY"
+            )
         return key
 
     def _make_key(self, key_file: Path) -> None:

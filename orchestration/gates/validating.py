@@ -238,7 +238,9 @@ def _write_data_docs(settings: Settings, context: Any) -> Path | None:
         context.build_data_docs()
         make_self_contained(_data_docs_folder(settings))
     except Exception as error:
-        logging.getLogger(__name__).error("the gates ran, but their Data Docs could not be written: %s", _first_line(error))
+        logging.getLogger(__name__).error(
+            "the gates ran, but their Data Docs could not be written: %s", _first_line(error)
+        )
         return None
     return _data_docs_folder(settings) / "index.html"
 

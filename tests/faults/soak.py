@@ -63,7 +63,9 @@ def show(tried: dict[str, Counts], seconds: float, seed: int) -> None:
     summary.OUT.print(f"soaked for {seconds:.0f} s with seed {seed}")
     for name, counts in tried.items():
         told = {what: len(count) if isinstance(count, list) else count for what, count in counts.items()}
-        summary.OUT.print(f"  {name:<10}" + "   ".join(f"{what} {count}" for what, count in told.items()), soft_wrap=True)
+        summary.OUT.print(
+            f"  {name:<10}" + "   ".join(f"{what} {count}" for what, count in told.items()), soft_wrap=True
+        )
     lost = losses(tried)
     summary.OUT.print(f"  losses     {len(lost)}")
     for loss in lost:

@@ -1,6 +1,6 @@
 """What holds for every history, whatever lands in which order: nothing is lost, final is final, and there is one right figure.
 
-    broken = broken_promises(history, folder)     # sentences; none = all hold
+broken = broken_promises(history, folder)     # sentences; none = all hold
 """
 
 import random

@@ -25,7 +25,9 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
 
 def test_a_killed_landing(line: Line) -> None:
     instants = [after_share(share) for share in (0.5, 0.7, 0.8, 0.9)]
-    tried = line.try_out(LAND, [*instants, when_there(".scratch/landing/*"), when_there("lake/usage_events/*/*")], Tried())
+    tried = line.try_out(
+        LAND, [*instants, when_there(".scratch/landing/*"), when_there("lake/usage_events/*/*")], Tried()
+    )
     assert tried.losses == [] and tried.kills >= 3
 
 

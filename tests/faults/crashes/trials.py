@@ -63,8 +63,12 @@ class State:
 
     def differences(self, other: "State") -> list[str]:
         """What is not the same, in words."""
-        found = [f"{name} differs" for name in self.files | other.files if self.files.get(name) != other.files.get(name)]
-        found += [f"rows of {name} differ" for name in self.rows | other.rows if self.rows.get(name) != other.rows.get(name)]
+        found = [
+            f"{name} differs" for name in self.files | other.files if self.files.get(name) != other.files.get(name)
+        ]
+        found += [
+            f"rows of {name} differ" for name in self.rows | other.rows if self.rows.get(name) != other.rows.get(name)
+        ]
         found += [f"{name} is only in one" for name in sorted(self.names ^ other.names)]
         return found
 

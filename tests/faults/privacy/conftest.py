@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -40,7 +39,9 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Setting
         Command("month-end", ("month-end", "2026-09", "--as-of", MONTH_END)),
         Command("status", ("status", "--json")),
         *(
-            Command("export", ("export", "--audience", "analyst", "--period", "2026-09", "--format", form, "--out", out))
+            Command(
+                "export", ("export", "--audience", "analyst", "--period", "2026-09", "--format", form, "--out", out)
+            )
             for form in ("csv", "parquet", "pdf", "focus")
         ),
     ):

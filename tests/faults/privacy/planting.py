@@ -132,7 +132,9 @@ def _contents(path: Path, name: str) -> Iterator[str]:
     yield path.read_bytes().decode("utf-16-le", "replace")
     if path.suffix == ".parquet":
         for row in pq.ParquetFile(path).read().to_pylist():
-            yield " ".join(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in row.values())
+            yield " ".join(
+                value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in row.values()
+            )
     if path.suffix == ".duckdb":
         yield from _rows(path)
 

@@ -52,7 +52,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_rooms_make_private_files_and_folders_whatever_the_umask(home: Path) -> None:
-    for made in ("warehouse.duckdb", "gates/index.html", "gates/data_docs", "exports/all", ".dbt/target", "lake/batches"):
+    for made in (
+        "warehouse.duckdb",
+        "gates/index.html",
+        "gates/data_docs",
+        "exports/all",
+        ".dbt/target",
+        "lake/batches",
+    ):
         assert (home / made).exists()
     assert list(home.glob("finalized/*/receipt.json"))
     assert too_open(home) == []

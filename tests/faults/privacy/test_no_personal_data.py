@@ -25,7 +25,10 @@ def test_the_scan_finds_what_was_planted_in_every_dump_that_can_be_scanned(lived
     planted = settings.inbox / "events" / "planted"
     seen = {hit.split(" in ")[1] for hit in found(planted)}
     assert {"plain.jsonl", "table.csv", "table.parquet", "twice.csv"} <= seen
-    assert set(planted_in((planted / "plain.jsonl").read_text(errors="replace"))) == set(PLANTED) - {"4111-1111", "2025550143"}
+    assert set(planted_in((planted / "plain.jsonl").read_text(errors="replace"))) == set(PLANTED) - {
+        "4111-1111",
+        "2025550143",
+    }
 
 
 def test_nothing_planted_stands_anywhere_in_the_home(lived_in: Home) -> None:

@@ -226,7 +226,9 @@ def test_a_declared_field_is_masked_in_rejected_bytes_however_deep_its_json_lies
     assert re.search(r'\\*"{1,2}n\\*"{1,2}: 1}', masked), "and nothing else"
 
 
-@pytest.mark.parametrize("cut", ['{"full_name": "Role Na', '{"payload": "{\\"full_name\\": \\"Role Na', '{"full_name": {"given": "Role'])
+@pytest.mark.parametrize(
+    "cut", ['{"full_name": "Role Na', '{"payload": "{\\"full_name\\": \\"Role Na', '{"full_name": {"given": "Role']
+)
 def test_a_declared_field_is_masked_where_the_record_is_cut_off(cut):
     masked = Redactor(KEY).record(cut.encode()).decode()
     assert "Role" not in masked and "pii:name:" in masked
