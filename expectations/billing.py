@@ -118,7 +118,7 @@ where line_quantity + coalesce(unpriced_quantity, 0) is distinct from used_quant
 
 TIERS_SUM = Gate(
     name="tiers_sum_to_lines",
-    proves="the tier amounts of every usage line sum exactly to its precise amount",
+    proves="the tier amounts of every line sum exactly to its precise amount",
     limit="0 lines that differ",
     why="a customer who disputes a line is shown its tiers",
     reads=("invoice_lines", "invoice_line_tiers"),
@@ -130,22 +130,23 @@ select
     account_id, line_id, sku, region, price_id, currency_code, precise_amount,
     coalesce(tiers_amount, 0) as tiers_amount, coalesce(tier_count, 0) as tier_count
 from invoice_lines left join tiers using (line_id)
-where (line_type = 'usage' or tier_count is not null) and precise_amount is distinct from coalesce(tiers_amount, 0)
+where precise_amount is distinct from coalesce(tiers_amount, 0)
 """,
     order_by="account_id, line_id",
 )
 
 LINES_SUM = Gate(
     name="lines_sum_to_invoices",
-    proves="per account and currency, the rounded lines sum exactly to the invoice, and the invoice counts them all",
+    proves="per invoiced account and currency, the rounded lines sum exactly to the invoice, which counts them all",
     limit="0 invoices that differ",
     why="totals are sums of rounded lines (rule 12)",
     reads=("invoice_lines", "invoices"),
     breaks="""
 with lines as (
-    select account_id, currency_code, sum(amount) as lines_amount, count(*) as lines_counted
+    select
+        invoice_account_id as account_id, currency_code, sum(amount) as lines_amount, count(*) as lines_counted
     from invoice_lines
-    group by account_id, currency_code
+    group by invoice_account_id, currency_code
 )
 select
     account_id, currency_code, invoices.amount as invoice_amount, lines_amount, invoices.line_count, lines_counted

@@ -2,12 +2,11 @@
 
 import functools
 import json
-import os
 import sys
 import traceback
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,8 +14,8 @@ import click
 
 from orchestration import summary
 from orchestration.errors import UsageWarehouseError, in_one_line
-from orchestration.locking import PRIVATE_UMASK, writing
-from orchestration.settings import Settings, load_settings, parse_instant
+from orchestration.locking import writing
+from orchestration.settings import Settings, load_settings, parse_instant, tight_modes
 
 
 class Outcome(NamedTuple):
@@ -51,6 +50,21 @@ class Period(click.ParamType):
             self.fail(f"{value!r} is not a billing period (YYYY-MM)", param, ctx)
 
 
+class Tolerance(click.ParamType):
+    """How far two figures may lie apart: a decimal that is not negative."""
+
+    name = "N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a decimal number", param, ctx)
+        if not number.is_finite() or number < 0:
+            self.fail(f"{value!r} is not a decimal number from 0 on", param, ctx)
+        return number
+
+
 AS_OF = click.option(
     "--as-of", type=Instant(), help="Stands for now wherever a rule needs the time, so that a run can be repeated."
 )
@@ -67,10 +81,10 @@ def command(writes: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         @click.option("--debug", is_flag=True, help="Show the traceback of a failure.")
         @functools.wraps(function)
         def wrapped(home: Path | None, as_json: bool, debug: bool, **arguments: Any) -> None:
-            os.umask(PRIVATE_UMASK)  # what readers write, too: exports, and what verify rebuilds
             try:
                 settings = load_settings(home)
-                with summary.progress(quiet=as_json) as report:
+                # what readers write, too: exports, and what verify rebuilds
+                with tight_modes(), summary.progress(quiet=as_json) as report:
                     if writes:
                         with writing(settings, function.__name__.replace("_", "-")):
                             outcome = function(settings, report, **arguments)
@@ -114,7 +128,7 @@ def _jsonable(value: object) -> object:
 def main() -> None:
     """The usage warehouse: raw usage events in, figures out that finance bills from.
 
-    Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 a gate blocked it, 4 verification failed.
+    Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 a gate blocked it, 4 verification failed or figures differ.
     """
 
 
@@ -219,3 +233,44 @@ def export(
     return Outcome(
         {"written": [str(path) for path in publishing.export(settings, audience, period, form, out, account)]}
     )
+
+
+@main.command("shadow-rate")
+@click.option(
+    "--prices",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with the other prices: prices and/or price_tiers, each .csv or .parquet. Its rows go before those in force.",
+)
+@click.option("--period", required=True, type=Period())
+@AS_OF
+@command(writes=True)
+def shadow_rate(settings: Settings, report: Any, prices: Path, period: str, as_of: datetime | None) -> Outcome:
+    """Rate a period's usage with other prices, into billing.shadow_rating. Nothing that is billed changes."""
+    from orchestration import operations
+
+    return Outcome(operations.shadow_rate(settings, prices, period, as_of, report).as_dict())
+
+
+@main.command()
+@click.option(
+    "--against",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The other home, or its warehouse.duckdb: the baseline.",
+)
+@click.option(
+    "--tolerance", type=Tolerance(), default="0", show_default=True, help="How far two figures may lie apart."
+)
+@command(writes=False)
+def compare(settings: Settings, report: Any, against: Path, tolerance: Decimal) -> Outcome:
+    """Compare the marts of two homes row by row. Exit code 4 where they differ by more than the tolerance.
+
+    Build both as of the same time: ages and states of periods follow the clock.
+    """
+    from orchestration import operations
+
+    comparison = operations.compare(settings, against, tolerance)
+    if comparison.equal:
+        return Outcome(comparison.as_dict())
+    return Outcome(comparison.as_dict(), 4, comparison.reason)

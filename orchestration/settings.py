@@ -1,15 +1,33 @@
 """The home folder, the limits and the keys: read once from the environment, then handed around as one frozen value."""
 
 import os
+import re
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from orchestration.errors import UsageWarehouseError
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+
+
+@dataclass(frozen=True)
+class FileLimits:
+    """What reading one foreign file may cost; a file beyond it is a rejected file, and the landing goes on.
+
+    `memory_bytes`: of the process that parses it, beyond what that needs idle. `seconds`: without coming forward by
+    one piece of the file (some megabytes), so that a large file may take as long as it takes. `expanded_bytes`: what
+    a compressed file may unpack to, whatever its ratio (see readers/source.py for the limits by ratio).
+    """
+
+    memory_bytes: int = 4 * 10**9
+    seconds: float = 300
+    expanded_bytes: int = 256 * 10**9
 
 
 @dataclass(frozen=True)
@@ -22,6 +40,7 @@ class Settings:
     home: Path
     memory_limit: str
     threads: int
+    file_limits: FileLimits = FileLimits()
 
     @property
     def inbox(self) -> Path:
@@ -48,6 +67,11 @@ class Settings:
     @property
     def published(self) -> Path:
         return self.home / "published"
+
+    @property
+    def shadow(self) -> Path:
+        """What periods would come to by other prices, one file each, as the last shadow rating of the period found it."""
+        return self.home / "shadow"
 
     @property
     def scratch(self) -> Path:
@@ -95,7 +119,9 @@ class Settings:
 
 
 def load_settings(home: Path | str | None = None) -> Settings:
-    """Settings from the environment: `USAGE_HOME`, `USAGE_MEMORY_LIMIT`, `USAGE_THREADS`; `home` overrides the first."""
+    """Settings from the environment (`USAGE_HOME`, `USAGE_MEMORY_LIMIT`, `USAGE_THREADS`, `USAGE_FILE_MEMORY`,
+    `USAGE_FILE_SECONDS`, `USAGE_FILE_EXPANDED`); `home` overrides the first.
+    """
     chosen = Path(home or os.environ.get("USAGE_HOME") or "warehouse").expanduser().absolute()
     if chosen.exists() and not chosen.is_dir():
         raise UsageWarehouseError(f"the home {chosen} is not a folder")
@@ -103,7 +129,70 @@ def load_settings(home: Path | str | None = None) -> Settings:
         home=chosen,
         memory_limit=os.environ.get("USAGE_MEMORY_LIMIT", "4GB"),
         threads=int(os.environ.get("USAGE_THREADS", str(os.cpu_count() or 1))),
+        file_limits=_file_limits(),
     )
+
+
+def _file_limits() -> FileLimits:
+    defaults = FileLimits()
+    return FileLimits(
+        memory_bytes=_from_environment("USAGE_FILE_MEMORY", parse_size, defaults.memory_bytes),
+        seconds=_from_environment("USAGE_FILE_SECONDS", _positive, defaults.seconds),
+        expanded_bytes=_from_environment("USAGE_FILE_EXPANDED", parse_size, defaults.expanded_bytes),
+    )
+
+
+def _from_environment(name: str, parse: Callable[[str], Any], default: Any) -> Any:
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        return parse(text)
+    except ValueError:
+        raise UsageWarehouseError(f"{name} is {text!r}: it must be {_MEANT[parse]}") from None
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise ValueError(text)
+    return number
+
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
+    "KIB": 1 << 10,
+    "MIB": 1 << 20,
+    "GIB": 1 << 30,
+    "TIB": 1 << 40,
+}
+
+
+def parse_size(text: str) -> int:
+    """A size as DuckDB writes it (`4GB`, `512MiB`) in bytes. Raises ValueError."""
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", text)
+    if not found or found[2].upper() not in _UNITS or not float(found[1]):
+        raise ValueError(text)
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def shown_size(size: int) -> str:
+    """A size in bytes for people, in the largest decimal unit that leaves a number of at least one."""
+    unit = max((unit for unit in ("B", "KB", "MB", "GB", "TB") if _UNITS[unit] <= size), key=_UNITS.get, default="B")
+    return f"{size / _UNITS[unit]:.4g}{unit}"
+
+
+_MEANT = {parse_size: "a size such as 4GB", _positive: "a number of seconds above 0"}
+
+
+@contextmanager
+def tight_modes() -> Iterator[None]:
+    """What is made inside is closed to everybody but owner and group: folders 0750, files 0640, or tighter."""
+    before = os.umask(0o077)
+    os.umask(before | 0o027)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def parse_instant(text: str) -> datetime:

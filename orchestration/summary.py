@@ -8,12 +8,17 @@ from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from orchestration.settings import Settings
 
 OUT = Console(width=None if sys.stdout.isatty() else 180)  # a log file is no narrow terminal
 ERR = Console(stderr=True)
+
+# How many accounts a summary lists; the mart has all.
+ROWS_SHOWN = 20
 
 # Queries that finance can paste, on the published file.
 FINANCE_QUERIES = (
@@ -41,7 +46,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int], None] | None]:
         yield None
         return
     with ERR.status("starting") as line:
-        yield lambda what, count: line.update(f"{what} {count:,}" if count else what)
+        yield lambda what, count: line.update(escape(f"{what} {count:,}" if count else what))
 
 
 def show(command: str, settings: Settings, result: dict[str, Any]) -> None:
@@ -69,7 +74,7 @@ def table(title: str, rows: list[dict[str, Any]], columns: list[str] | None = No
         numeric = all(isinstance(row.get(name), int | Decimal) or row.get(name) is None for row in rows)
         grid.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(_cell(row.get(name)) for name in names))
+        grid.add_row(*(Text(_cell(row.get(name))) for name in names))  # no markup: a cell may hold a file's name
     OUT.print(grid)
 
 
@@ -100,6 +105,7 @@ def _land(settings: Settings, result: dict[str, Any]) -> None:
         )
     table("Rejected, by reason", [{"reason": k, "records": v} for k, v in sorted(result["reject_reasons"].items())])
     table("Rejected files", [row for row in result["files"] if row["status"] == "rejected"], ["file_name", "reason"])
+    table("Files for the next landing", result["postponed"], ["file_name", "reason"])
     table("Reference tables", result["references"], ["table", "version", "status", "rows", "file_name"])
     for entry in result["references"]:
         for fault in entry["faults"]:
@@ -167,14 +173,51 @@ def _explain(settings: Settings, result: dict[str, Any]) -> None:
             "status",
         ],
     )
-    for name in ("tiers", "days", "hours", "batches", "files", "events"):
-        table(name.capitalize(), result[name])
+    for name in ("tiers", "rests_on", "days", "hours", "batches", "files", "events"):
+        if name in result:
+            table(name.capitalize().replace("_", " "), result[name])
     OUT.print("Every step adds up exactly." if result["adds_up"] else "The steps do NOT add up to the line.")
 
 
 def _export(settings: Settings, result: dict[str, Any]) -> None:
     for path in result["written"]:
         OUT.print(path, markup=False, soft_wrap=True)
+
+
+def _shadow_rate(settings: Settings, result: dict[str, Any]) -> None:
+    OUT.print(f"{result['billing_period']} by the other prices: {result['accounts_changed']:,} account(s) change.")
+    table("Total", result["totals"])
+    changed = [row for row in result["accounts"] if row["difference_amount"]]
+    changed.sort(key=lambda row: row["difference_amount"].copy_abs(), reverse=True)
+    table(f"Accounts, by difference ({min(len(changed), ROWS_SHOWN)} of {len(changed)})", changed[:ROWS_SHOWN])
+    for warning in result["warnings"]:
+        OUT.print(f"  warning: {warning}", markup=False)
+    OUT.print("Every account and SKU: billing.shadow_rating. Nothing that is billed has changed.")
+
+
+def _compare(settings: Settings, result: dict[str, Any]) -> None:
+    counts = ("mart", "rows_here", "rows_there", "only_here", "only_there", "differing", "within_tolerance")
+    table(
+        f"Against {result['against']}, tolerance {result['tolerance']:f}",
+        [{name: mart[name] for name in counts} | _largest(mart["largest"]) for mart in result["marts"]],
+    )
+    columns = ("columns_only_here", "columns_only_there", "columns_of_other_type")
+    for mart in result["marts"]:
+        for name in columns:
+            if mart[name]:
+                OUT.print(f"  {mart['mart']}: {name.replace('_', ' ')}: {', '.join(mart[name])}", markup=False)
+    for name in ("marts_only_here", "marts_only_there"):
+        if result[name]:
+            OUT.print(f"  {name.replace('_', ' ')}: {', '.join(result[name])}", markup=False)
+    OUT.print("Equal within the tolerance." if result["equal"] else "NOT equal within the tolerance.")
+
+
+def _largest(largest: dict[str, Any] | None) -> dict[str, Any]:
+    """The cells of a mart's largest difference; empty where nothing differs."""
+    if largest is None:
+        return {"largest_difference": None, "of": "", "in": ""}
+    key = ", ".join(_cell(value) for value in largest["key"].values())
+    return {"largest_difference": largest["difference"], "of": largest["column"], "in": key}
 
 
 def _plain(settings: Settings, result: dict[str, Any]) -> None:
@@ -190,4 +233,6 @@ SUMMARIES: dict[str, Callable[[Settings, dict[str, Any]], None]] = {
     "verify": _verify,
     "explain": _explain,
     "export": _export,
+    "shadow_rate": _shadow_rate,
+    "compare": _compare,
 }

@@ -63,16 +63,18 @@
 {%- endmacro %}
 
 {#
-    quantity (DECIMAL(38,9)) × price (DECIMAL(38,12)) / per (a whole number: 1, or 100 for a percentage) as DECIMAL(38,12), rounded once at the
-    12th digit. The whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units at 10⁶ are both exact.
+    quantity (DECIMAL with `digits` behind the point) × price (DECIMAL(38,12)) / per (a whole number: 1, or 100 for a percentage) as DECIMAL(38,12),
+    rounded once at the 12th digit. The whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units at
+    10⁶ are both exact.
 #}
-{% macro quantity_times_price(quantity, price, per=1) -%}
+{% macro quantity_times_price(quantity, price, per=1, digits=9) -%}
+    {%- set scale = '1' ~ '0' * digits -%}
     {%- set price_twelfths = to_twelfths(price) -%}
     {%- set whole = '(trunc(' ~ quantity ~ ')::hugeint * ' ~ price_twelfths ~ ')' -%}
-    {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * 1000000000)::hugeint * ' ~ price_twelfths -%}
+    {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * ' ~ scale ~ ')::hugeint * ' ~ price_twelfths -%}
     {{ from_twelfths(
         '(' ~ whole ~ ' // ' ~ per ~ ' + '
-        ~ divide_rounded('(' ~ whole ~ ' % ' ~ per ~ ' * 1000000000 + ' ~ fraction ~ ')', '(1000000000::hugeint * ' ~ per ~ ')') ~ ')'
+        ~ divide_rounded('(' ~ whole ~ ' % ' ~ per ~ ' * ' ~ scale ~ ' + ' ~ fraction ~ ')', '(' ~ scale ~ '::hugeint * ' ~ per ~ ')') ~ ')'
     ) }}
 {%- endmacro %}
 
@@ -98,4 +100,9 @@
     case when ({{ whole }}) <> 0 then {{ from_twelfths(divide_rounded(
         '((' ~ part ~ ')::decimal(38, 6) * 1000000)::hugeint * 1000000000000', '((' ~ whole ~ ')::decimal(38, 6) * 1000000)::hugeint'
     )) }} end
+{%- endmacro %}
+
+{# An amount (≥ 0) cut down to whole minor units of its currency. #}
+{% macro cut_to_minor_unit(amount, minor_unit) -%}
+    ({{ amount }}::decimal(38, 12) - {{ amount }}::decimal(38, 12) % {{ minor_amount(minor_unit) }}::decimal(38, 12))::decimal(38, 6)
 {%- endmacro %}

@@ -61,16 +61,18 @@ def _spill(settings: Settings) -> str:
     return str(settings.spill)
 
 
-def attach_warehouse(connection: duckdb.DuckDBPyConnection, settings: Settings, file: Path | None = None) -> None:
+def attach_warehouse(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, file: Path | None = None, catalog: str = "warehouse"
+) -> None:
     """Attach warehouse.duckdb (or another database of the same models) read-only, as the catalog `warehouse`.
 
-    The alias is fixed because views keep the catalog name that they were created with.
+    Under another name only tables can be read: views keep the catalog name that they were created with.
     """
     file = file or settings.warehouse
     if not file.exists():
         raise UsageWarehouseError(f"{file} is missing: run `usage build` first")
     try:
-        connection.execute(f"attach {text(file)} as warehouse (read_only)")
+        connection.execute(f"attach {text(file)} as {name(catalog)} (read_only)")
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise UsageWarehouseError(f"cannot read {file}: {reason}") from error

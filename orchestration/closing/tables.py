@@ -35,6 +35,8 @@ FROZEN_TABLES = (
     FrozenTable("billing", "invoice_lines", BY_PERIOD),
     FrozenTable("billing", "invoice_line_tiers", BY_LINE),
     FrozenTable("billing", "invoices", BY_PERIOD),
+    FrozenTable("billing", "line_allocations", BY_PERIOD),
+    FrozenTable("billing", "credit_balances", BY_PERIOD),
     # its status may also be that of a break, in which `open` would mean something else
     FrozenTable("finance", "ledger_reconciliation", BY_PERIOD, unfinal=("provisional",)),
 )

@@ -14,9 +14,9 @@ from orchestration.gates.catalog import GATE_NAMES
 from orchestration.gates.instants import LATENESS, as_text, latest_month_end
 from orchestration.gates.reading import (
     open_warehouse,
+    read_billed_periods,
     read_current_cutoff,
     read_periods,
-    read_periods_with_usage,
     read_timezones,
     read_waivers,
 )
@@ -40,7 +40,7 @@ class Facts:
     as_of: datetime
     cutoff_batch_id: int | None
     timezones: frozenset[str]
-    periods_with_usage: frozenset[str]
+    billed_periods: frozenset[str]
     statuses: dict[str, str]
     runs: dict[int, list[StoredRun]]
     waivers: tuple[Waiver, ...]
@@ -82,7 +82,7 @@ def _read_facts(settings: Settings, billing_period: str, as_of: datetime) -> Fac
             as_of=as_of,
             cutoff_batch_id=read_current_cutoff(connection),
             timezones=read_timezones(connection),
-            periods_with_usage=read_periods_with_usage(connection),
+            billed_periods=read_billed_periods(connection),
             statuses={period: status for period, (status, _) in read_periods(connection).items()},
             runs=read_runs(settings, billing_period),
             waivers=read_waivers(connection, billing_period),
@@ -107,8 +107,8 @@ def _check_period_itself(facts: Facts) -> list[str]:
     period = facts.billing_period
     if facts.statuses.get(period) == "final":
         return [f"{period} is final already and closes only once"]
-    if period not in facts.periods_with_usage:
-        return [f"there is no usage in {period}, so there is nothing to close"]
+    if period not in facts.billed_periods:
+        return [f"nothing is used or billed in {period}, so there is nothing to close"]
     return []
 
 
@@ -127,10 +127,10 @@ def _check_lateness(facts: Facts) -> list[str]:
 def _check_earlier_periods(facts: Facts) -> list[str]:
     still_open = sorted(
         period
-        for period in facts.periods_with_usage
+        for period in facts.billed_periods
         if period < facts.billing_period and facts.statuses.get(period) != "final"
     )
-    return [f"earlier periods with usage are not final yet: {', '.join(still_open)}"] if still_open else []
+    return [f"earlier billed periods are not final yet: {', '.join(still_open)}"] if still_open else []
 
 
 def _run_to_rest_on(facts: Facts) -> StoredRun | None:

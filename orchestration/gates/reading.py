@@ -34,10 +34,12 @@ def read_periods(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, 
     return {period: (status, cutoff) for period, status, cutoff in rows}
 
 
-def read_periods_with_usage(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The periods in which some account used something."""
+def read_billed_periods(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The periods in which some account used something or is billed something."""
     rows = connection.sql("""
-        select distinct billing_period from usage.usage_monthly where event_count <> 0 or quantity <> 0
+        select billing_period from usage.usage_monthly where event_count <> 0 or quantity <> 0
+        union
+        select billing_period from billing.invoice_lines
     """).fetchall()
     return frozenset(period for (period,) in rows)
 

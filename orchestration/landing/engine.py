@@ -9,21 +9,18 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from orchestration.settings import Settings
-
 
 @contextmanager
-def open_engine(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A private connection within the settings' memory; nothing of it touches the disk unless memory runs out.
+def open_engine(memory_limit: str, spill: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private connection within so much memory; nothing of it touches the disk unless memory runs out.
 
     Its queries run in the calling thread alone, which keeps rows in their order: work is shared out by pieces of a
     dump, each worker with a cursor of its own.
     """
-    settings.scratch.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder of its temp_directory only
     options = {
-        "memory_limit": settings.memory_limit,
+        "memory_limit": memory_limit,
         "threads": 1,
-        "temp_directory": str(settings.spill),
+        "temp_directory": spill,
         "python_enable_replacements": False,
         "autoinstall_known_extensions": False,
     }

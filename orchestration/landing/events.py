@@ -1,25 +1,17 @@
-"""One dump from reader to lake, chunk by chunk."""
+"""What one dump adds to the batch: the parser's pieces go to the writers, and are counted."""
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
 
-import duckdb
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestration.errors import UsageWarehouseError
-from orchestration.landing.canonical import canonical
-from orchestration.landing.engine import run, sql_file
-from orchestration.landing.find import Dump
-from orchestration.landing.lake import EVENTS, REJECTED, PartWriter
-from orchestration.landing.pii import Redactor, redact_records, redact_texts
-from orchestration.landing.readers import READERS, Unreadable
-from orchestration.landing.readers.chunk import Chunk
+from orchestration.landing.find import Dump, NotNow
+from orchestration.landing.lake import PartWriter
+from orchestration.landing.parsing import Parser, Suspect
+from orchestration.landing.processing import Processed
+from orchestration.landing.readers import Unreadable
 
 
 @dataclass
@@ -34,7 +26,7 @@ class Tally:
     detections: Counter[str] = field(default_factory=Counter)
     reason: str | None = None
 
-    def count(self, done: "Processed") -> None:
+    def count(self, done: Processed) -> None:
         """Adds one piece."""
         self.accepted += done.accepted.num_rows
         self.rejected += done.rejected.num_rows
@@ -46,25 +38,11 @@ class Tally:
             self.last_event_ts = max(span["max"], self.last_event_ts or span["max"])
 
 
-SHOWN = 1024  # characters of an unreasonably long identifier that stand beside a rejected record
-
-
-class Processed(NamedTuple):
-    """One piece of a dump, done: what goes to the lake, and how often personal data was replaced."""
-
-    accepted: pa.Table
-    rejected: pa.Table
-    detections: Counter[str]
-
-
 @dataclass
 class Workshop:
     """What all dumps of a landing are worked on with."""
 
-    engine: duckdb.DuckDBPyConnection
-    workers: int
-    landed_at: datetime
-    pii_key: bytes
+    parser: Parser
     accepted: PartWriter
     rejected: PartWriter
     on_progress: Callable[[str, int], None]
@@ -72,76 +50,35 @@ class Workshop:
     def land(self, dump: Dump, file_order: int) -> Tally:
         """Hands the dump's accepted and rejected records to the writers.
 
-        Raises UsageWarehouseError when the file changes while it is read: what was hashed would not be what has landed.
+        Raises NotNow, and leaves nothing of the dump, when it changes while it is read: what was hashed would not be
+        what has landed.
         """
+        try:
+            try:
+                tally = self._read(dump, file_order)
+            except Suspect:  # the parser may have died of a file before this one: only a new one can tell
+                self._end(keep=False)
+                tally = self._read(dump, file_order)
+            if not dump.unchanged():
+                raise NotNow("changed while it was landed: its upload is not complete")
+        except NotNow:
+            self._end(keep=False)
+            raise
+        self._end(keep=tally.reason is None)
+        return tally
+
+    def _read(self, dump: Dump, file_order: int) -> Tally:
         tally = Tally()
         try:
-            for done in self._processed(dump, file_order):
+            for done in self.parser.events(dump, file_order):
                 self.accepted.add(done.accepted)
                 self.rejected.add(done.rejected)
                 tally.count(done)
                 self.on_progress(dump.file_name, tally.accepted + tally.rejected)
         except Unreadable as error:
-            tally = Tally(reason=Redactor(self.pii_key).text(str(error)))  # it may quote a cell
-        if not dump.unchanged():
-            raise UsageWarehouseError(f"{dump.path} changed while it was landed; land it when its upload is complete")
-        self.accepted.end_dump(keep=tally.reason is None)
-        self.rejected.end_dump(keep=tally.reason is None)
+            tally = Tally(reason=str(error))
         return tally
 
-    def _processed(self, dump: Dump, file_order: int) -> Iterator[Processed]:
-        """The dump's pieces in their order, worked on side by side: at a time one more than there are workers."""
-        waiting: deque[Future[Processed]] = deque()
-        with ThreadPoolExecutor(self.workers) as pool:
-            for piece in READERS[dump.format].pieces(dump.path, dump.compression):
-                waiting.append(pool.submit(self._process, dump.format, file_order, piece))
-                if len(waiting) > self.workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-
-    def _process(self, format_: str, file_order: int, piece: Any) -> Processed:
-        """All steps of one piece; runs in a worker thread."""
-        redactor = Redactor(self.pii_key)
-        with closing(self.engine.cursor()) as engine:
-            chunk = READERS[format_].parse(engine, piece)
-            if chunk is None:
-                return Processed(EVENTS.empty_table(), REJECTED.empty_table(), redactor.detections)
-            parameters = {"file_order": file_order, "landed_at": self.landed_at}
-            rows = run(engine, sql_file("validate.sql"), "chunk", canonical(engine, chunk.rows), parameters)
-        is_accepted = pc.equal(pc.list_value_length(rows["reasons"]), 0)
-        return Processed(
-            _accepted(rows.filter(is_accepted), redactor),
-            _rejected(rows.filter(pc.invert(is_accepted)), redactor, chunk),
-            redactor.detections,
-        )
-
-
-def _accepted(rows: pa.Table, redactor: Redactor) -> pa.Table:
-    for name in ("dims", "extra"):
-        if rows[name].null_count < rows.num_rows:
-            column = redact_texts(redactor.json, _array(rows[name]))
-            rows = rows.set_column(rows.schema.get_field_index(name), name, column)
-    return rows.select(EVENTS.names).cast(EVENTS)
-
-
-def _rejected(rows: pa.Table, redactor: Redactor, chunk: Chunk) -> pa.Table:
-    """The rejected records, personal data masked in everything that is kept of them."""
-    if rows.num_rows == 0:
-        return REJECTED.empty_table()
-    if chunk.records:
-        places = pc.index_in(rows["row_number"], _array(chunk.rows["row_number"])).to_pylist()
-        records = chunk.records(places)
-    else:
-        records = rows["record"].to_pylist()
-    columns = {"record": pa.array(redact_records(redactor, records, chunk.header), pa.binary())}
-    silent = Redactor(redactor.key)  # the same values again: not counted twice
-    for name in ("detail", "producer", "event_id", "metric"):
-        shown = pc.utf8_slice_codeunits(_array(rows[name]), 0, SHOWN)
-        columns[name] = redact_texts(silent.text, shown)
-    return pa.table({name: columns.get(name, rows[name]) for name in REJECTED.names}).cast(REJECTED)
-
-
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    column = column.combine_chunks()
-    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
+    def _end(self, keep: bool) -> None:
+        self.accepted.end_dump(keep)
+        self.rejected.end_dump(keep)

@@ -5,6 +5,7 @@ other line comes here.
 """
 
 import json
+import re
 from typing import Any
 
 
@@ -18,6 +19,8 @@ class NotExact(ValueError):
     """The text is not one valid JSON value; the message says why in a few words."""
 
 
+DEEPEST = 100  # objects and arrays inside one another; no event needs more, and deeper ones would exhaust a stack
+
 _encode_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -30,6 +33,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_STRUCTURE = re.compile(r'[][{}]|"(?:[^"\\]|\\.)*"')
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_float=Number, parse_int=Number, parse_constant=Number)
 
 
@@ -37,6 +41,8 @@ def parse(text: str) -> Any:
     """The value of a JSON text, numbers as `Number`. Raises NotExact."""
     try:
         value = _decoder.decode(text)
+        if text.count("{") + text.count("[") > DEEPEST and _depth(text) > DEEPEST:
+            raise NotExact("nested too deeply")
         text.encode()  # a surrogate that the reader let through
         if "\\u" in text:
             dump(value).encode()
@@ -49,6 +55,18 @@ def parse(text: str) -> Any:
         raise NotExact("nested too deeply") from None
     except UnicodeEncodeError:
         raise NotExact("half of a surrogate pair is no character") from None
+
+
+def _depth(text: str) -> int:
+    """How deep a valid JSON text is nested."""
+    depth = deepest = 0
+    for token in _STRUCTURE.finditer(text):
+        if token[0] in "{[":
+            depth += 1
+            deepest = max(depth, deepest)
+        elif token[0] in "}]":
+            depth -= 1
+    return deepest
 
 
 def holds_no_number(value: Any) -> bool:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from orchestration.errors import UsageWarehouseError
 from orchestration.landing import batches
-from orchestration.landing.engine import open_engine
 from orchestration.landing.events import Tally, Workshop
-from orchestration.landing.find import Dump, find
+from orchestration.landing.find import Dump, NotNow, find
 from orchestration.landing.lake import EVENTS, REJECTED, PartWriter, write_parquet
+from orchestration.landing.parsing import Parser
 from orchestration.landing.reference_tables import TABLES
-from orchestration.landing.references import read_reference
-from orchestration.landing.result import FileResult, Known, LandingResult, ReferenceResult
-from orchestration.settings import Settings, now
+from orchestration.landing.result import FileResult, Ignored, Known, LandingResult, ReferenceResult
+from orchestration.settings import Settings, now, tight_modes
 
 Progress = Callable[[str, int], None]
 
@@ -34,17 +34,22 @@ def land(
 
     Idempotent by content, atomic, safe to kill: an earlier landing's leftovers are removed first. `on_progress` hears
     a file's name and its records so far. Raises UsageWarehouseError for a path that does not exist and for a damaged
-    lake; an unreadable dump or a broken reference file stands in the result and stops nothing else.
+    lake; an unreadable dump or a broken reference file stands in the result and stops nothing else, and so does a
+    file that cannot be read now, which the next landing tries again.
     """
+    with tight_modes():
+        return _land(settings, paths, as_of, on_progress or (lambda name, records: None))
+
+
+def _land(settings: Settings, paths: list[Path] | None, as_of: datetime | None, on_progress: Progress) -> LandingResult:
     batches.recover(settings)
     known = batches.manifests(settings)
-    dumps, ignored = find(settings, paths)
-    batch = _Batch(batches.next_batch_id(known), now(as_of).replace(tzinfo=None))
+    dumps, ignored, postponed = find(settings, paths)
+    batch = _Batch(batches.next_batch_id(known), now(as_of).replace(tzinfo=None), postponed=postponed)
     new = _new(dumps, known, batch)
-    _land_references(settings, [dump for dump in new if dump.table], known, batch)
-    _land_events(
-        settings, [dump for dump in new if not dump.table], known, batch, on_progress or (lambda name, records: None)
-    )
+    with Parser(settings, settings.pii_key(), batch.landed_at) as parser:
+        _land_references(settings, parser, [dump for dump in new if dump.table], known, batch)
+        _land_events(settings, parser, [dump for dump in new if not dump.table], known, batch, on_progress)
     has_new = bool(batch.files) or any(reference.status == "landed" for reference in batch.references)
     if has_new:
         batches.commit(settings, batch.manifest())
@@ -55,6 +60,7 @@ def land(
         references=batch.references,
         already_landed=batch.already_landed,
         ignored=ignored,
+        postponed=batch.postponed,
         reject_reasons=dict(sorted(batch.reject_reasons.items())),
         pii_detections=dict(sorted(batch.pii_detections.items())),
     )
@@ -74,6 +80,7 @@ class _Batch:
     files: list[FileResult] = field(default_factory=list)
     references: list[ReferenceResult] = field(default_factory=list)
     already_landed: list[Known] = field(default_factory=list)
+    postponed: list[Ignored] = field(default_factory=list)
     lake_files: list[tuple[Path, int]] = field(default_factory=list)
     reject_reasons: Counter[str] = field(default_factory=Counter)
     pii_detections: Counter[str] = field(default_factory=Counter)
@@ -113,11 +120,17 @@ def _new(dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch) -> list[
     return new
 
 
-def _land_references(settings: Settings, dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch) -> None:
+def _land_references(
+    settings: Settings, parser: Parser, dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch
+) -> None:
     """Stages a new version of each sound reference file."""
     versions = {reference["table"]: reference["version"] for reference in batches.landed_references(known)}
     for dump in dumps:
-        rows, faults = read_reference(dump, batch.batch_id)
+        try:
+            rows, faults = parser.reference(dump, batch.batch_id)
+        except NotNow as error:
+            batch.postponed.append(Ignored(dump.file_name, str(error)))
+            continue
         version = None
         if not faults:
             version = versions[dump.table] = versions.get(dump.table, 0) + 1
@@ -138,7 +151,12 @@ def _land_references(settings: Settings, dumps: list[Dump], known: list[dict[str
 
 
 def _land_events(
-    settings: Settings, dumps: list[Dump], known: list[dict[str, Any]], batch: _Batch, on_progress: Progress
+    settings: Settings,
+    parser: Parser,
+    dumps: list[Dump],
+    known: list[dict[str, Any]],
+    batch: _Batch,
+    on_progress: Progress,
 ) -> None:
     """Stages the accepted and rejected records of every new dump."""
     if not dumps:
@@ -146,17 +164,19 @@ def _land_events(
     place = f"landed_date={batch.landed_at:%Y-%m-%d}/batch={batch.batch_id}"
     accepted = PartWriter(batches.staging(settings) / "usage_events" / place, EVENTS)
     rejected = PartWriter(batches.staging(settings) / "rejected_events" / place, REJECTED)
-    with open_engine(settings) as engine:
-        engine.register("metrics", _metrics_in_force(settings, known, batch))
-        engine.execute("create table negative_refused as select metric from metrics where not allow_negative")
-        workshop = Workshop(
-            engine, settings.threads, batch.landed_at, settings.pii_key(), accepted, rejected, on_progress
-        )
-        for file_order, dump in enumerate(dumps, 1):
+    metrics = _metrics_in_force(settings, known, batch)
+    parser.refuse_negative(metrics.filter(pc.invert(metrics["allow_negative"]))["metric"].to_pylist())
+    workshop = Workshop(parser, accepted, rejected, on_progress)
+    for dump in dumps:
+        file_order = len(batch.files) + 1
+        try:
             tally = workshop.land(dump, file_order)
-            batch.files.append(_file_result(dump, file_order, tally))
-            batch.reject_reasons += tally.reject_reasons
-            batch.pii_detections += tally.detections
+        except NotNow as error:
+            batch.postponed.append(Ignored(dump.file_name, str(error)))
+            continue
+        batch.files.append(_file_result(dump, file_order, tally))
+        batch.reject_reasons += tally.reject_reasons
+        batch.pii_detections += tally.detections
     batch.lake_files += [*accepted.close(), *rejected.close()]
 
 

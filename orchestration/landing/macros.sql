@@ -66,8 +66,22 @@ create macro instant_of_iso(iso) as
             )
     end;
 
--- A time of the dump as UTC: ISO 8601 with offset (extended or basic form), or epoch milliseconds. Null for anything else, also for
--- second 60. An integer too long for a year anybody could mean comes out far away, to be found out of range.
+-- A leap second (second 60 of an ISO 8601 time with offset) counts as the last microsecond of its UTC day, so that it stays in its
+-- day, its month and its order. It is one only where the end of a UTC month is; null elsewhere.
+create macro instant_of_leap_second(iso) as
+    list_extract(
+        list_transform(
+            [instant_of_iso(regexp_replace(iso, ':60([.,][0-9]+)?', ':59'))],
+            lambda before: case
+                when before = date_trunc('month', before) + interval 1 month - interval 1 second
+                    then before + interval 999999 microsecond
+            end
+        ),
+        1
+    );
+
+-- A time of the dump as UTC: ISO 8601 with offset (extended or basic form), or epoch milliseconds. Null for anything else.
+-- An integer too long for a year anybody could mean comes out far away, to be found out of range.
 create macro instant_of(dumped) as
     case
         when regexp_full_match(dumped, '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?[Zz]')
@@ -84,6 +98,10 @@ create macro instant_of(dumped) as
             then instant_of_iso(regexp_replace(
                 regexp_replace(dumped, '^(....)(..)(..)(.)(..)(..)', '\1-\2-\3T\5:\6'), '^(.{16})([0-9]{2})', '\1:\2'
             ))
+        when regexp_full_match(
+            dumped, '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]([01][0-9]|2[0-3]):[0-5][0-9]:60([.,][0-9]+)?([Zz]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)'
+        )
+            then instant_of_leap_second(dumped)
         when regexp_full_match(dumped, '-?[0-9]{1,15}') then epoch_ms(dumped::bigint)
         when regexp_full_match(dumped, '[0-9]{16,}') then timestamp '9999-12-31 00:00:00'
         when regexp_full_match(dumped, '-[0-9]{16,}') then timestamp '0001-01-01 00:00:00'

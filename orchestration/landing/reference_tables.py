@@ -25,7 +25,7 @@ class Column:
     """One column. A column that is not required may be absent or empty and then holds `default`.
 
     `one_of` lists its values, or names a list: `currency` (ISO 4217), `time_zone` (IANA), `period` (YYYY-MM).
-    `above`, `least`: an exclusive and an inclusive lower bound.
+    `above`, `least`: an exclusive and an inclusive lower bound; `most`: an inclusive upper one.
     """
 
     name: str
@@ -35,16 +35,21 @@ class Column:
     one_of: tuple[str, ...] | str | None = None
     above: int | None = None
     least: int | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """One reference table. `keys` are unique each; within the columns of `validity`, validities may not overlap."""
+    """One reference table. `keys` are unique each; within the columns of `validity`, validities may not overlap.
+
+    `parent`: (column, key column) whose chain must not run in a circle.
+    """
 
     columns: tuple[Column, ...]
     keys: tuple[tuple[str, ...], ...] = ()
     validity: tuple[str, ...] = ()
     tiers: bool = False
+    parent: tuple[str, str] | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -100,6 +105,7 @@ TABLES = {
             _CURRENCY,
         ),
         keys=(("account_id",),),
+        parent=("parent_account_id", "account_id"),
     ),
     "attribution_keys": Table(
         (
@@ -144,7 +150,7 @@ TABLES = {
             _given("commitment_id"),
             _given("account_id"),
             _CURRENCY,
-            _given("minimum_amount", "decimal"),
+            _given("minimum_amount", "decimal", least=0),
             *_valid("date"),
         ),
         keys=(("commitment_id",),),
@@ -154,7 +160,7 @@ TABLES = {
             _given("discount_id"),
             _given("account_id"),
             Column("sku", default="*"),
-            _given("percent", "decimal"),
+            _given("percent", "decimal", least=0, most=100),
             *_valid("date"),
         ),
         keys=(("discount_id",),),
@@ -164,9 +170,9 @@ TABLES = {
             _given("credit_id"),
             _given("account_id"),
             _CURRENCY,
-            _given("amount", "decimal"),
+            _given("amount", "decimal", least=0),
             Column("priority", "integer", default=0),
-            _given("granted_at", "instant"),
+            Column("granted_at", "instant"),
             Column("expires_at", "instant"),
         ),
         keys=(("credit_id",),),
@@ -177,7 +183,7 @@ TABLES = {
             _given("account_id"),
             _given("sku"),
             _CURRENCY,
-            _given("monthly_amount", "decimal"),
+            _given("monthly_amount", "decimal", least=0),
             *_valid("date"),
         ),
         keys=(("subscription_id",),),

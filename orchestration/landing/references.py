@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from orchestration.errors import UsageWarehouseError
-from orchestration.landing.find import Dump
-from orchestration.landing.readers.parquet import as_text
+from orchestration.landing.readers import Unreadable, parquet
 from orchestration.landing.reference_tables import ARROW_TYPES, SPANS, TABLES, Column, Table
 from orchestration.settings import DBT_PROJECT
 
@@ -28,11 +26,16 @@ class _Broken(Exception):
     """The file cannot be read as a table at all."""
 
 
-def read_reference(dump: Dump, batch_id: int) -> tuple[pa.Table, list[str]]:
-    """The file's rows in the lake's types, and its faults; with any fault the rows are worth nothing."""
-    table = TABLES[dump.table]
+def read_reference(
+    path: Path, format_: str, table_name: str, batch_id: int, most_bytes: int
+) -> tuple[pa.Table, list[str]]:
+    """The file's rows in the lake's types, and its faults; with any fault the rows are worth nothing.
+
+    `most_bytes` is what it may expand to.
+    """
+    table = TABLES[table_name]
     try:
-        texts = _csv_texts(dump.path) if dump.format == "csv" else _parquet_texts(dump.path)
+        texts = _csv_texts(path) if format_ == "csv" else _parquet_texts(path, most_bytes)
     except _Broken as broken:
         return table.schema.empty_table(), [str(broken)]
     faults = [
@@ -50,6 +53,7 @@ def read_reference(dump: Dump, batch_id: int) -> tuple[pa.Table, list[str]]:
         *_overlaps(table, rows),
         *_packages(rows),
         *_tiers(table, rows),
+        *_circles(table, rows),
     ]
     if faults:
         return table.schema.empty_table(), faults
@@ -84,18 +88,19 @@ def _csv_texts(path: Path) -> _Texts:
     )
 
 
-def _parquet_texts(path: Path) -> _Texts:
+def _parquet_texts(path: Path, most_bytes: int) -> _Texts:
+    rows = []
     try:
-        table = pq.ParquetFile(path).read().combine_chunks()
-    except (pa.ArrowException, OSError) as error:
-        raise _Broken(f"not a readable Parquet file: {str(error).splitlines()[0][:200]}") from None
-    columns = [as_text(_one_chunk(column))[0].to_pylist() for column in table.columns]
-    rows = [dict(zip(table.column_names, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    return _Texts(table.column_names, [{name: cell or None for name, cell in row.items()} for row in rows], [])
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
+        names = parquet.column_names(path)
+        for _, batch in parquet.pieces(path, None, most_bytes):
+            columns = [parquet.as_text(column)[0].to_pylist() for column in batch.columns]
+            rows += [
+                {name: cell or None for name, cell in zip(names, cells, strict=True)}
+                for cells in zip(*columns, strict=True)
+            ]
+    except Unreadable as error:
+        raise _Broken(str(error)) from None
+    return _Texts(names, rows, [])
 
 
 def _typed(table: Table, number: int, cells: dict[str, str | None], faults: list[str]) -> Row:
@@ -130,6 +135,8 @@ def _complaint(column: Column, value: Any) -> str | None:
         return f"is not above {column.above}"
     if column.least is not None and value < column.least:
         return f"is below {column.least}"
+    if column.most is not None and value > column.most:
+        return f"is above {column.most}"
     return None
 
 
@@ -294,3 +301,21 @@ def _tiers(table: Table, rows: list[Row]) -> Iterable[str]:
                 yield f"row {number}: tier {tier} of price {price_id!r} follows one without up_to"
             elif upper["up_to"] is not None and upper["up_to"] <= lower["up_to"]:
                 yield f"row {number}: up_to of tier {tier} of price {price_id!r} is not above that of the tier before"
+
+
+def _circles(table: Table, rows: list[Row]) -> Iterable[str]:
+    """Parents that are their own ancestors: nobody could be invoiced. Each circle is told once, at its first row."""
+    if not table.parent:
+        return
+    parent, key = table.parent
+    parents = {row[key]: row[parent] for row in rows}
+    told: set[str] = set()
+    for number, row in enumerate(rows, 1):
+        path, at = [], row[key]
+        while at in parents and at not in path and at not in told:
+            path.append(at)
+            at = parents[at]
+        if at in path:
+            circle = path[path.index(at) :]
+            told.update(circle)
+            yield f"row {number}: {parent} runs in a circle: {' → '.join([*circle, at])}"

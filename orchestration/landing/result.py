@@ -48,7 +48,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Ignored:
-    """A file in a landed folder that is no dump and no reference table."""
+    """A file that a landing left alone, and why."""
 
     file_name: str
     reason: str
@@ -59,7 +59,8 @@ class LandingResult:
     """What one landing did; `batch_id` is null when nothing was new.
 
     `records`, `accepted` and `rejected` count event records of the batch; `reject_reasons` counts records per reason,
-    one record under each of its reasons; `pii_detections` counts replaced values per kind.
+    one record under each of its reasons; `pii_detections` counts replaced values per kind. `ignored` are files that
+    are nothing to land; `postponed` could not be read now, or were still being written: the next landing tries again.
     """
 
     batch_id: int | None
@@ -68,6 +69,7 @@ class LandingResult:
     references: list[ReferenceResult] = field(default_factory=list)
     already_landed: list[Known] = field(default_factory=list)
     ignored: list[Ignored] = field(default_factory=list)
+    postponed: list[Ignored] = field(default_factory=list)
     reject_reasons: dict[str, int] = field(default_factory=dict)
     pii_detections: dict[str, int] = field(default_factory=dict)
 

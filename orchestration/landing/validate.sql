@@ -53,7 +53,11 @@ typed as (
     select
         *,
         instant_of(event_ts_text) as event_ts,
-        instant_of(ingested_ts_text) as ingested_ts,
+        -- a time that no calendar of four digits holds is none: what reads the lake could not show it
+        case
+            when instant_of(ingested_ts_text) between timestamp '0001-01-01 00:00:00' and timestamp '9999-12-31 23:59:59.999999'
+                then instant_of(ingested_ts_text)
+        end as ingested_ts,
         exact_decimal(quantity_text) as quantity,
         exact_decimal(sampling_rate_text) as sampling_rate
     from named
@@ -81,7 +85,10 @@ judged as (
                         case when event_ts is null and event_ts_text is not null then 'invalid_event_ts' end,
                         case
                             when event_ts < timestamp '2000-01-01 00:00:00'
-                                or event_ts > coalesce(ingested_ts, $landed_at::timestamp) + interval 24 hour
+                                or event_ts > least(
+                                    coalesce(ingested_ts, $landed_at::timestamp) + interval 24 hour,
+                                    timestamp '9999-12-31 23:59:59.999999'
+                                )
                                 then 'event_ts_out_of_range'
                         end,
                         case when quantity is null and quantity_text is not null then 'invalid_quantity' end,

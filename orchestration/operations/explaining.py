@@ -50,10 +50,20 @@ STEPS = {
 }
 
 
+# What a line rests on that is not of usage: rows of the marts and of the reference tables, by charge_type.
+GROUNDS = {
+    "discount": "select l.* from billing.invoice_lines as l where l.line_id = $base_line_id",
+    "subscription": "select * from staging.stg_reference__subscriptions where subscription_id = $reference_id",
+    "minimum": "select * exclude (line_id, billing_period) from billing.line_allocations where line_id = $line_id order by all",
+    "credit": "select * exclude (line_id, billing_period) from billing.line_allocations where line_id = $line_id order by all",
+}
+
+
 def explain(settings: Settings, line_id: str) -> dict[str, Any]:
     """A line with its tiers and, per step, the sums that its quantity is made of; `adds_up` says whether they are equal to the digit.
 
-    Raises UsageWarehouseError where there is no such line.
+    A line that is not of usage has no quantity to walk down: `rests_on` is the line that a discount takes off from, the
+    subscription, or what a minimum or a credit stands for. Raises UsageWarehouseError where there is no such line.
     """
     with warehouse.read(settings) as connection:
         lines = warehouse.rows(connection, "select * from billing.invoice_lines where line_id = ?", [line_id])
@@ -64,13 +74,26 @@ def explain(settings: Settings, line_id: str) -> dict[str, Any]:
             "select * exclude (line_id) from billing.invoice_line_tiers where line_id = ? order by tier_number",
             [line_id],
         )
+        line = lines[0]
+        if line["charge_type"] in GROUNDS:
+            return {"line": line, "tiers": tiers, **_ground(connection, line, tiers)}
         connection.execute(f"create temp table entries as {ENTRIES}", [line_id])
         steps = {name: warehouse.rows(connection, query) for name, query in STEPS.items()}
-    line = lines[0]
     sign = -1 if line["quantity"] < 0 and line["line_type"] == "adjustment" else 1
     sums = {name: sign * sum(row["quantity"] for row in steps[name]) for name in ("days", "hours", "batches", "files")}
-    adds_up = (
-        all(total == line["quantity"] for total in sums.values())
-        and sum(t["tier_amount"] for t in tiers) == line["precise_amount"]
-    )
+    adds_up = all(total == line["quantity"] for total in sums.values()) and _is_sum_of(tiers, line)
     return {"line": line, "tiers": tiers, **steps, "adds_up": adds_up}
+
+
+def _ground(connection: Any, line: dict[str, Any], tiers: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a line that is not of usage rests on; the parts of a minimum or a credit must sum to it."""
+    query = GROUNDS[line["charge_type"]]
+    names = [name for name in ("line_id", "base_line_id", "reference_id") if f"${name}" in query]
+    rests_on = warehouse.rows(connection, query, {name: line[name] for name in names})
+    parts = [row["allocated_amount"] for row in rests_on if "allocated_amount" in row]
+    adds_up = _is_sum_of(tiers, line) and (not parts or sum(parts) == line["amount"])
+    return {"rests_on": rests_on, "adds_up": adds_up}
+
+
+def _is_sum_of(tiers: list[dict[str, Any]], line: dict[str, Any]) -> bool:
+    return sum(tier["tier_amount"] for tier in tiers) == line["precise_amount"]

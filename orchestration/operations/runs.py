@@ -131,10 +131,11 @@ def publish(settings: Settings, progress: Progress | None) -> tuple[Path, ...]:
 
 
 def periods_waiting(settings: Settings) -> list[str]:
-    """Periods with usage that are over and not closed, earliest first."""
+    """Periods with usage or lines that are over and not closed, earliest first."""
     with warehouse.read(settings) as connection:
         rows = connection.execute(
-            "select billing_period from billing.billing_periods where status = 'provisional' and has_usage order by 1"
+            "select billing_period from billing.billing_periods where status = 'provisional' "
+            "and (has_usage or billing_period in (select billing_period from billing.invoice_lines)) order by 1"
         ).fetchall()
     return [period for (period,) in rows]
 

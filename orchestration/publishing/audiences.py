@@ -64,6 +64,8 @@ SHARED = (
     Relation("billing.invoice_lines"),
     Relation("billing.invoice_line_tiers"),
     Relation("billing.invoices"),
+    Relation("billing.line_allocations"),
+    Relation("billing.credit_balances"),
     Relation("billing.billing_periods"),
     Relation("billing.unpriced_usage"),
     Relation("billing.currencies"),

@@ -4,7 +4,8 @@ One row per invoice line. Choices where the specification leaves room:
 * BilledCost and EffectiveCost are the rounded amount of the line; ListCost and ContractedCost the precise one, as
   prices are list prices. Unit prices stand only where one price applies to the whole quantity.
 * BillingPeriod is the calendar month in UTC, the same for all; ChargePeriod is the account's own local month, as UTC.
-* An adjustment of an earlier period is Usage with ChargeClass Correction, over the charge period that it corrects.
+* An adjustment of an earlier period has ChargeClass Correction, over the charge period that it corrects.
+* The billing account is the one that gets the invoice; a child account that is charged on it is the sub account.
 * InvoiceId appears once the period is final: until then nothing has been invoiced.
 """
 
@@ -19,19 +20,18 @@ SERVICE_CATEGORIES = (
     "Mobile", "Networking", "Security", "Storage", "Web", "Other",
 )  # fmt: skip
 
-# line_type → ChargeCategory, ChargeClass, ChargeFrequency
+# charge_type → ChargeCategory, ChargeFrequency
 CHARGES = {
-    "usage": ("Usage", None, "Usage-Based"),
-    "adjustment": ("Usage", "Correction", "Usage-Based"),
-    "subscription": ("Purchase", None, "Recurring"),
-    "minimum": ("Adjustment", None, "One-Time"),
-    "discount": ("Adjustment", None, "Recurring"),
-    "credit": ("Credit", None, "One-Time"),
+    "usage": ("Usage", "Usage-Based"),
+    "subscription": ("Purchase", "Recurring"),
+    "minimum": ("Adjustment", "One-Time"),
+    "discount": ("Adjustment", "Recurring"),
+    "credit": ("Credit", "One-Time"),
 }
 PROVIDER = "Usage Warehouse"
 
 QUERY = """
-with charges (line_type, charge_category, charge_class, charge_frequency) as (values {charges}),
+with charges (charge_type, charge_category, charge_frequency) as (values {charges}),
 
 -- a unit price stands for the whole line only where one tier prices all of it, without a fee
 unit_prices as (
@@ -50,7 +50,8 @@ lines as (
         coalesce(sku.service_name, line.sku, 'Other') as service_name,
         case when sku.service_category in ({categories}) then sku.service_category else 'Other' end as service_category,
         coalesce(sku.sku_name, line.sku) as sku_name,
-        charge.charge_class,
+        if(line.line_type = 'adjustment', 'Correction', null) as charge_class,
+        invoiced.account_name as invoice_account_name,
         -- a flat price is bought per period, whatever is used
         if(charge.charge_category = 'Usage' and pricing_model = 'flat', 'Purchase', charge.charge_category)
             as charge_category,
@@ -63,8 +64,9 @@ lines as (
         strptime(line.billing_period || '-01', '%Y-%m-%d') as period_start,
         strptime(coalesce(line.origin_period, line.billing_period) || '-01', '%Y-%m-%d') as charge_start
     from {lines} as line
-    left join charges as charge using (line_type)
-    left join {accounts} as account using (account_id)
+    left join charges as charge using (charge_type)
+    left join {accounts} as account on line.account_id = account.account_id
+    left join {accounts} as invoiced on line.invoice_account_id = invoiced.account_id
     left join {skus} as sku using (sku)
     left join unit_prices using (line_id)
     where {condition}
@@ -81,8 +83,8 @@ dated as (
 
 select
     amount as "BilledCost",
-    account_id as "BillingAccountId",
-    account_name as "BillingAccountName",
+    invoice_account_id as "BillingAccountId",
+    invoice_account_name as "BillingAccountName",
     'Account' as "BillingAccountType",
     currency_code as "BillingCurrency",
     strftime(period_start + interval 1 month, '%Y-%m-%dT%H:%M:%SZ') as "BillingPeriodEnd",
@@ -99,7 +101,7 @@ select
     precise_amount as "ContractedCost",
     unit_price as "ContractedUnitPrice",
     amount as "EffectiveCost",
-    if(status = 'final', concat_ws('/', billing_period, account_id, currency_code), null) as "InvoiceId",
+    if(status = 'final', concat_ws('/', billing_period, invoice_account_id, currency_code), null) as "InvoiceId",
     {provider} as "InvoiceIssuerName",
     precise_amount as "ListCost",
     unit_price as "ListUnitPrice",
@@ -115,8 +117,8 @@ select
     'Other (' || service_category || ')' as "ServiceSubcategory",
     sku as "SkuId",
     price_id as "SkuPriceId",
-    null::varchar as "SubAccountId",
-    null::varchar as "SubAccountName",
+    if(account_id <> invoice_account_id, account_id, null) as "SubAccountId",
+    if(account_id <> invoice_account_id, account_name, null) as "SubAccountName",
     line_id as "x_LineId",
     line_type as "x_LineType",
     billing_period as "x_BillingPeriod",
@@ -130,8 +132,8 @@ def export_focus(publication: Publication, out: Path) -> list[Path]:
     """Write `focus_<period>.csv` into `out`: FOCUS 1.2 columns, and own ones that begin with `x_`."""
     query = QUERY.format(
         charges=", ".join(
-            "(" + ", ".join("null" if part is None else literal(part) for part in (line_type, *charge)) + ")"
-            for line_type, charge in CHARGES.items()
+            "(" + ", ".join(literal(part) for part in (charge_type, *charge)) + ")"
+            for charge_type, charge in CHARGES.items()
         ),
         categories=", ".join(literal(category) for category in SERVICE_CATEGORIES),
         provider=literal(PROVIDER),
@@ -139,6 +141,6 @@ def export_focus(publication: Publication, out: Path) -> list[Path]:
         lines=publication.table("billing.invoice_lines"),
         accounts=publication.table("billing.accounts"),
         skus=publication.table("billing.skus"),
-        condition=publication.condition("line"),
+        condition=publication.condition("line", ("account_id", "invoice_account_id")),
     )
     return [write_csv(publication.connection, query, out / f"{publication.file_stem('focus')}.csv")]

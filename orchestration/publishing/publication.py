@@ -42,15 +42,19 @@ class Publication:
         for relation in AUDIENCES[self.audience]:
             columns = self._columns(relation.name)
             if "billing_period" in columns and (self.account is None or "account_id" in columns):
-                queries[relation.name] = f"select * from {self.table(relation.name)} where {self.condition()}"
+                # an account sees what it is charged, and what stands on its invoice
+                owners = [column for column in ("account_id", "invoice_account_id") if column in columns]
+                condition = self.condition(columns=tuple(owners))
+                queries[relation.name] = f"select * from {self.table(relation.name)} where {condition}"
         return queries
 
-    def condition(self, alias: str = "") -> str:
-        """The SQL condition on a table with billing_period and account_id."""
+    def condition(self, alias: str = "", columns: tuple[str, ...] = ("account_id",)) -> str:
+        """The SQL condition on a table with billing_period, and with the account in one of these columns."""
         dot = f"{alias}." if alias else ""
         conditions = [f"{dot}billing_period = {literal(self.period)}"]
         if self.account is not None:
-            conditions.append(f"{dot}account_id = {literal(self.account)}")
+            owned = " or ".join(f"{dot}{column} = {literal(self.account)}" for column in columns)
+            conditions.append(f"({owned})")
         return " and ".join(conditions)
 
     def rows(self, query: str) -> list[dict]:
@@ -133,16 +137,22 @@ def write_atomically(target: Path, write: Callable[[Path], object]) -> Path:
 
 
 def write_csv(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> Path:
-    """A query's rows as CSV, ordered by all columns; a text that a spreadsheet would run gets a leading '."""
-    shown = []
+    """A query's rows as CSV, ordered by all columns; a text that a spreadsheet would run gets a leading '.
+
+    As OWASP has it for CSV injection: every text stands in quotes too, so that no `;` or tab inside it begins a cell
+    anew where a spreadsheet separates by these. Numbers stay bare numbers, negative ones included.
+    """
+    shown, texts = [], []
     for name, kind in (row[:2] for row in connection.execute(f"describe {query}").fetchall()):
         column = f'"{name}"'
         formula = f"regexp_matches({column}, {literal(FORMULA)})"
         defused = f"case when {formula} then '''' || {column} else {column} end as {column}"
         shown.append(defused if kind == "VARCHAR" else column)
+        texts += [column] if kind == "VARCHAR" else []
     rows = f"select {', '.join(shown)} from ({query}) order by all"
+    options = "format csv, header" + (f", force_quote ({', '.join(texts)})" if texts else "")
     return write_atomically(
-        target, lambda aside: connection.execute(f"copy ({rows}) to {literal(str(aside))} (format csv, header)")
+        target, lambda aside: connection.execute(f"copy ({rows}) to {literal(str(aside))} ({options})")
     )
 
 

@@ -1,4 +1,6 @@
-"""PDF statements: one per account, with its invoice lines, their tiers and the totals, provisional or final.
+"""PDF statements: one per invoiced account, with its invoice lines, their tiers and the totals, provisional or final.
+
+An account that has a parent is charged on the invoice of the topmost one: it has no statement of its own.
 
 The figures are those of the published file; a statement whose lines do not add up to its invoice is never written.
 PDF's own fonts know Western European letters only: others lose their accents or show as `?`, beside the account_id, and
@@ -28,6 +30,8 @@ COLUMNS = (
     ("Quantity", 38, "R"),
     ("Amount", 30, "R"),
 )
+# the account on whose invoice a line stands
+INVOICED = ("invoice_account_id",)
 STATUS_TEXTS = {"final": "FINAL", "provisional": "PROVISIONAL: figures may still change"}
 
 
@@ -61,7 +65,7 @@ def export_statements(publication: Publication, out: Path) -> list[Path]:
 def _statements(publication: Publication) -> list[Statement]:
     table, condition = publication.table, publication.condition()
     invoices = _by(publication.rows(f"from {table('billing.invoices')} where {condition} order by all"), "account_id")
-    lines = _by(publication.rows(_lines_query(publication)), "account_id")
+    lines = _by(publication.rows(_lines_query(publication)), "invoice_account_id")
     tiers = _by(publication.rows(_tiers_query(publication)), "line_id")
     accounts = {row["account_id"]: row for row in publication.rows(f"from {table('billing.accounts')}")}
     currencies = publication.rows(f"from {table('billing.currencies')}")
@@ -69,6 +73,7 @@ def _statements(publication: Publication) -> list[Statement]:
     [state] = publication.rows(
         f"from {table('billing.billing_periods')} where billing_period = {literal(publication.period)}"
     )
+    _refuse_child(publication)
     chosen = [publication.account] if publication.account is not None else sorted(invoices.keys() | lines.keys())
     return [
         _add_up(
@@ -87,12 +92,27 @@ def _statements(publication: Publication) -> list[Statement]:
     ]
 
 
+def _refuse_child(publication: Publication) -> None:
+    """Raise UsageWarehouseError where the account asked for is charged on another account's invoice."""
+    if publication.account is None:
+        return
+    others = publication.rows(
+        f"select distinct invoice_account_id from {publication.table('billing.invoice_lines')} "
+        f"where {publication.condition()} and invoice_account_id <> account_id"
+    )
+    if others:
+        raise UsageWarehouseError(
+            f"{publication.account} is charged on the invoice of {others[0]['invoice_account_id']} in "
+            f"{publication.period}: ask for the statement of that account"
+        )
+
+
 def _lines_query(publication: Publication) -> str:
     return f"""
         select line.*, sku.sku_name
         from {publication.table("billing.invoice_lines")} as line
         left join {publication.table("billing.skus")} as sku using (sku)
-        where {publication.condition("line")}
+        where {publication.condition("line", INVOICED)}
         order by line.account_id, line.currency_code, line.origin_period, line.sku, line.region, line.price_id, line_id
     """
 
@@ -102,7 +122,8 @@ def _tiers_query(publication: Publication) -> str:
         select tier.*
         from {publication.table("billing.invoice_line_tiers")} as tier
         semi join (
-            select line_id from {publication.table("billing.invoice_lines")} where {publication.condition()}
+            select line_id from {publication.table("billing.invoice_lines")}
+            where {publication.condition(columns=INVOICED)}
         ) as line on tier.line_id = line.line_id
         order by tier.line_id, tier.tier_number
     """
@@ -203,9 +224,11 @@ def _column_titles(pdf: Any, currency: str) -> None:
 
 def _line(pdf: Any, statement: Statement, line: dict) -> None:
     """A line, then its tiers; what it bills beside usage of this period is said in words."""
-    item = line["sku_name"] or line["sku"] or line["line_type"]
+    item = line["sku_name"] or (line["sku"] if line["sku"] != "*" else line["reference_id"]) or line["line_type"]
     if line["line_type"] != "usage":
         item = f"{item} ({line['line_type']} of {line['origin_period'] or line['billing_period']})"
+    if line["account_id"] != line["invoice_account_id"]:
+        item = f"{line['account_id']}: {item}"
     pdf.set_font("Helvetica", size=9)
     cells = (
         item,

@@ -29,7 +29,7 @@ def read(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         if "Conflicting lock" not in str(error):
             raise
         raise UsageWarehouseError(
-            f"a run is writing to {settings.warehouse}: {holder(settings)}; what is published can be read meanwhile"
+            f"a run is writing to {settings.warehouse}: {holder(settings.home)}; what is published can be read meanwhile"
         ) from error
     try:
         connection.execute("set TimeZone = 'UTC'")
@@ -39,7 +39,7 @@ def read(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def rows(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """The rows of a query as dictionaries, column name → value."""
     cursor = connection.execute(query, parameters or [])

@@ -143,6 +143,8 @@ def _accounts() -> tuple[Account, ...]:
 
 
 ACCOUNTS = _accounts()
+# account → the one that gets its invoice
+INVOICED_ON = {account.account_id: account.parent or account.account_id for account in ACCOUNTS}
 ACCOUNT = {account.account_id: account for account in ACCOUNTS}
 
 # A change of plan inside a period: its usage is rated in two slices.

@@ -112,7 +112,7 @@ def expected(
             billed[period, line.account_id, line.currency] += line.amount
     invoices = defaultdict(Decimal)
     for (period, account_id, _, currency), amount in bills.by_key.items():
-        invoices[period, account_id, currency] += amount
+        invoices[period, company.INVOICED_ON[account_id], currency] += amount
     names = ("billing_period", "account_id", "currency_code")
 
     def rows(sums: dict) -> list[dict]:

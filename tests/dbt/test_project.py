@@ -74,7 +74,7 @@ DAMAGES = [
     ("delete from usage.usage_daily where rowid = 0", "no_posting_without_usage"),
     ("update usage.usage_daily set quantity = quantity + 0.000000001 where rowid = 0", "no_usage_without_posting"),
     (
-        "delete from billing.invoice_lines where rowid = 0; delete from billing.unpriced_usage",
+        "delete from billing.invoice_lines where line_type = 'usage' and quantity <> 0; delete from billing.unpriced_usage",
         "no_usage_without_a_line",
     ),
     ("update billing.invoice_lines set quantity = quantity + 1 where quantity <> 0", "no_line_without_usage"),
@@ -82,6 +82,17 @@ DAMAGES = [
         "insert into billing.invoices select * from billing.invoices limit 1",
         "unique_grain_invoices_billing_period__account_id__currency_code",
     ),
+    (
+        "update billing.invoice_line_tiers set tier_amount = tier_amount + 0.000000000001 "
+        "where line_id in (select line_id from billing.invoice_lines where line_type = 'discount')",
+        "tiers_sum_to_every_line",
+    ),
+    (
+        "update billing.line_allocations set allocated_amount = allocated_amount + 0.01 where rowid = 0",
+        "allocations_sum_to_lines",
+    ),
+    ("update billing.credit_balances set closing_amount = closing_amount + 1 where rowid = 0", "no_credit_below_zero"),
+    ("delete from billing.invoice_lines where line_type = 'minimum'", "no_minimum_missed"),
     ("create table finance.drifted as select 0.1::double as amount", "money_and_quantities_are_never_floats"),
     (
         "update billing.invoice_lines set amount = amount + 1 where rowid = 0; create or replace view staging.stg_finalized__receipts as "

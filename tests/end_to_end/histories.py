@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 import zstandard
 from hypothesis import strategies as st
 
+from tests.end_to_end.terms import change_terms, give_parents, make_terms
 from tests.oracle import Close, Landing, compute
 
 ALL_MODELS = ("per_unit", "graduated", "volume", "package", "percentage", "graduated_percentage", "flat")
@@ -110,7 +111,9 @@ class Options:
     closable: every billable usage has a price, the ledger agrees with the bill, and closes are planned.
     conflicts: some duplicates carry another payload (then the order of landings matters for figures).
     fees_without_usage: flat prices and first-tier fees, which are due without usage.
-    reference_changes: later landings bring new versions: keys, a metric, prices, a time zone.
+    reference_changes: later landings bring new versions: keys, a metric, prices, a time zone, agreed terms.
+    terms: discounts, subscriptions, minimum commitments, credits and exchange rates.
+    parents: some accounts stand on the invoice of another.
     """
 
     events: int = 200
@@ -120,6 +123,8 @@ class Options:
     conflicts: bool = True
     fees_without_usage: bool = True
     reference_changes: bool = True
+    terms: bool = True
+    parents: bool = True
 
 
 @dataclass
@@ -219,6 +224,8 @@ def make_world(dice: random.Random, options: Options) -> World:
         }
         for account_id in accounts
     ]
+    if options.parents:
+        give_parents(dice, account_rows)
     plans = sorted({f"{row['currency_code'].lower()}-{kind}" for row in account_rows for kind in ("basic", "pro")})
     prices, tiers = make_prices(dice, options, plans)
     first = {
@@ -231,6 +238,8 @@ def make_world(dice: random.Random, options: Options) -> World:
         "prices": prices,
         "price_tiers": tiers,
     }
+    if options.terms:
+        first |= make_terms(dice, account_rows, billable_skus())
     versions = [first] + [{} for _ in range(options.landings - 1)]
     keys = {"api_key": ["k1", "k2", "k3", "k4"], "namespace": ["ns-a", "ns-b"], "resource_id": ["r-1", "r-2", "r-3"]}
     if options.reference_changes and options.landings > 1:
@@ -254,6 +263,11 @@ def sku_rows() -> list[dict]:
         for metric in (*METRICS, LATE_METRIC)
         for sku in metric.skus
     ]
+
+
+def billable_skus() -> list[str]:
+    """The SKUs that usage may stand under and that cost something."""
+    return sorted({sku for metric in (*METRICS, LATE_METRIC) for sku in metric.skus} - set(NOT_BILLABLE))
 
 
 def make_keys(dice: random.Random, accounts: list[str]) -> list[dict]:
@@ -282,15 +296,20 @@ def key_row(key_type: str, key_value: str, account_id: str, start: datetime | No
 
 
 def make_plans(dice: random.Random, options: Options, accounts: list[dict]) -> list[dict]:
-    """One plan, or a change of plan on some day; where nothing must be closable, sometimes a gap or no plan at all."""
+    """One plan, a change of plan on some day, or a change there and back (its prices run on); where nothing must be
+    closable, sometimes a gap or no plan at all."""
     rows = []
     for account in accounts:
         own = account["currency_code"].lower()
-        change = str(date(2026, 9, 25) + timedelta(days=dice.randint(0, 38)))
-        kind = dice.choice(["one", "one", "change"] if options.closable else ["one", "one", "change", "ends", "none"])
+        change = date(2026, 9, 25) + timedelta(days=dice.randint(0, 38))
+        back = str(change + timedelta(days=dice.randint(1, 14)))
+        change = str(change)
+        kinds = ["one", "change", "returns", "returns"]
+        kind = dice.choice(kinds if options.closable else [*kinds, "ends", "none"])
         spans = {
             "one": [(f"{own}-basic", None, None)],
             "change": [(f"{own}-basic", None, change), (f"{own}-pro", change, None)],
+            "returns": [(f"{own}-basic", None, change), (f"{own}-pro", change, back), (f"{own}-basic", back, None)],
             "ends": [(f"{own}-pro", None, change)],
             "none": [],
         }[kind]
@@ -324,7 +343,7 @@ def make_prices(dice: random.Random, options: Options, plans: list[str]) -> tupl
 
     for plan in plans:
         own = plan.split("-")[0].upper()
-        for sku in sorted({sku for metric in (*METRICS, LATE_METRIC) for sku in metric.skus} - set(NOT_BILLABLE)):
+        for sku in billable_skus():
             if not options.closable and dice.random() < 0.1:
                 continue  # nobody priced it
             model = dice.choice(models)
@@ -381,6 +400,7 @@ def change_references(dice: random.Random, options: Options, versions: list[dict
     rows = [dict(row) for row in first["accounts"]]
     dice.choice(rows)["billing_timezone"] = dice.choice(ZONES)
     later()["accounts"] = rows
+    later().update(change_terms(dice, first))
 
 
 def reference_files(world: World) -> list[dict[str, bytes]]:

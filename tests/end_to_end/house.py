@@ -21,6 +21,8 @@ MARTS = (
     "billing.invoice_lines",
     "billing.invoice_line_tiers",
     "billing.invoices",
+    "billing.line_allocations",
+    "billing.credit_balances",
     "billing.unpriced_usage",
     "finance.ledger_reconciliation",
     "operations.event_conservation",

@@ -6,14 +6,20 @@ It shares no code with the warehouse, so a figure on which both agree was reache
     assert compare(result, duckdb_connection) == []
 """
 
+from tests.oracle.allocation import AllocationKey
 from tests.oracle.closing import Close, LedgerKey
 from tests.oracle.compare import compare
 from tests.oracle.counting import DayKey, History, HourKey, Landing, MonthKey, State, UnattributedKey
-from tests.oracle.invoicing import Line, LineKey, UnpricedKey, rate_period
+from tests.oracle.credits import Balance, BalanceKey
+from tests.oracle.invoicing import UnpricedKey, rate_period
+from tests.oracle.lines import Line, LineKey
 from tests.oracle.result import Result, compute
 from tests.oracle.samples import differences_to_expected, sample_landings
 
 __all__ = [
+    "AllocationKey",
+    "Balance",
+    "BalanceKey",
     "Close",
     "DayKey",
     "History",

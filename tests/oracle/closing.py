@@ -1,12 +1,13 @@
-"""Closed periods and what follows: frozen lines, late usage and its adjustments, and the ledger beside it."""
+"""Closed periods and what follows: frozen lines, late usage, and the ledger beside the bill."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from tests.oracle.counting import History, MonthKey, State, Usage
-from tests.oracle.invoicing import Line, next_period, rate_period
+from tests.oracle.counting import MonthKey, State, Usage
+from tests.oracle.lines import Line
+from tests.oracle.periods import next_period
 
 ZERO = Decimal(0)
 
@@ -45,12 +46,9 @@ class ClosedBooks:
         self.cutoffs: dict[str, int] = {}
         self.lines: list[Line] = []
 
-    def close(self, history: History, close: Close) -> None:
-        """Freezes the period as known now: its usage lines and, in the earliest open period, the adjustments."""
-        state = history.state(history.batch_after_landing[close.after_landing - 1])
-        lines = list(rate_period(state, close.billing_period).lines.values())
-        lines += [line for line in self.adjustments(state) if line.billing_period == close.billing_period]
-        self.cutoffs[close.billing_period] = state.batch_id
+    def freeze(self, period: str, cutoff: int, lines: list[Line]) -> None:
+        """From now on the period is final and these are its lines."""
+        self.cutoffs[period] = cutoff
         self.lines += lines
 
     def earliest_open_period(self, state: State) -> str | None:
@@ -59,41 +57,6 @@ class ClosedBooks:
             return None
         last = max(self.cutoffs)
         return min((period for period in state.periods() if period > last), default=next_period(last))
-
-    def adjustments(self, state: State) -> list[Line]:
-        """Rule 20: rate(all known usage of the origin period) − everything already billed for it."""
-        target = self.earliest_open_period(state)
-        return [line for origin in self.cutoffs for line in self._adjust(state, origin, target)]
-
-    def _adjust(self, state: State, origin: str, target: str) -> list[Line]:
-        sums = defaultdict(lambda: [ZERO, ZERO, ZERO, None])
-        known = rate_period(state, origin).lines.values()
-        billed = [line for line in self.lines if line.origin_period == origin]
-        for lines, sign in ((known, 1), (billed, -1)):
-            for line in lines:
-                total = sums[line.account_id, line.sku, line.region, line.currency_code]
-                for at, figure in enumerate((line.quantity, line.precise_amount, line.amount)):
-                    total[at] += sign * figure
-                total[3] = line.unit or total[3]
-        return [
-            Line(
-                target,
-                origin,
-                account_id,
-                "adjustment",
-                sku,
-                region,
-                None,
-                None,
-                quantity,
-                unit,
-                currency,
-                precise,
-                amount,
-            )
-            for (account_id, sku, region, currency), (quantity, precise, amount, unit) in sums.items()
-            if quantity or precise or amount
-        ]
 
 
 def late_usage(final: State, now: State, period: str) -> dict[MonthKey, Usage]:
@@ -109,7 +72,7 @@ def late_usage(final: State, now: State, period: str) -> dict[MonthKey, Usage]:
 
 
 def reconcile(lines: list[Line], ledger: list[dict], period: str) -> dict[LedgerKey, LedgerRow]:
-    """Billed against ledger of one period, per account, SKU and currency, whichever side has it."""
+    """Billed against ledger of one period, per account, SKU and currency, whichever side has it. All lines count."""
     billed, booked = defaultdict(Decimal), defaultdict(Decimal)
     for line in lines:
         if line.billing_period == period:

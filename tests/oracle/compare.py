@@ -2,7 +2,8 @@
 
 Equal means the same number (1.5 = 1.50), in an exact type: a float is a difference of its own. Where the contract
 leaves the form open, the comparison is on what it fixes: unattributed usage is summed over first_seen_date, adjustments
-over the lines that make them up, and rows of nothing but zeros (tiers, adjustments, ledger, invoices) count as absent.
+over the lines that make them up, and rows of nothing but zeros (tiers, adjustments, ledger, invoices, allocations) count
+as absent.
 """
 
 from collections import Counter, defaultdict
@@ -10,12 +11,22 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tests.oracle.exact import exact_arithmetic
+from tests.oracle.fx import REPORTING_CURRENCY, rate_of, reported
 
 ZERO = Decimal(0)
 HOUR_GRAIN = ("usage_hour", "billing_date", "account_id", "metric", "sku", "region")
 MONTH_GRAIN = ("billing_period", "account_id", "metric", "sku", "region")
-LINE_GRAIN = ("billing_period", "account_id", "sku", "region", "price_id")
-ADJUSTMENT_GRAIN = ("billing_period", "origin_period", "account_id", "sku", "region", "currency_code")
+LINE_GRAIN = (
+    *("billing_period", "line_type", "account_id", "sku", "region", "price_id", "reference_id", "base_reference_id"),
+    *("slice_from", "measured_in"),
+)
+ADJUSTMENT_GRAIN = (
+    *("billing_period", "origin_period", "invoice_account_id", "account_id", "charge_type", "reference_id", "sku"),
+    *("region", "slice_from", "currency_code"),
+)
+BALANCE_FIGURES = (
+    *("account_id", "currency_code", "opening_amount", "burned_amount", "expired_amount", "closing_amount"),
+)
 CONSERVATION = ("records", "rejected", "duplicates", "held", "unattributed", "attributed")
 
 # What of a tier is compared, by pricing model: quantity × unit_price + flat_fee means something only in these.
@@ -88,36 +99,84 @@ def unattributed(result, connection) -> list[str]:
     return against(mine, connection, f"({query}) as unattributed_usage", grain, ("quantity", "event_count"))
 
 
-def usage_lines(result, connection) -> list[str]:
-    """The usage lines of billing.invoice_lines; a line without usage is compared without its unit."""
-    figures = ("pricing_model", "quantity", "currency_code", "precise_amount", "amount")
-    mine = {}
-    for key, line in result.lines.items():
-        mine[tuple(key)] = {figure: getattr(line, figure) for figure in figures}
-        mine[tuple(key)]["is_final"] = line.billing_period in result.final_cutoffs
-    relation = "(select * from billing.invoice_lines where line_type = 'usage') as invoice_lines"
-    columns = (*figures, "status = 'final' as is_final")
-    differences = against(mine, connection, relation, LINE_GRAIN, columns)
-    units = {tuple(key): {"unit": line.unit} for key, line in result.lines.items() if line.unit is not None}
-    theirs, _ = read(connection, relation, LINE_GRAIN, ("unit",))
+def lines(result, connection) -> list[str]:
+    """billing.invoice_lines of every type but adjustments; usage lines without usage are compared without a unit."""
+    figures = ("origin_period", "invoice_account_id", "charge_type", "pricing_model", "quantity", "currency_code")
+    figures += ("precise_amount", "amount", "reporting_currency_code", "fx_rate_date", "fx_rate", "reporting_amount")
+    mine, units = {}, {}
+    for line in result.all_lines:
+        if line.line_type == "adjustment":
+            continue
+        more = {
+            "reporting_currency_code": REPORTING_CURRENCY,
+            "is_final": line.billing_period in result.final_cutoffs,
+        }
+        mine[line_key(line)] = {name: getattr(line, name) for name in figures if name not in more} | more
+        if line.unit is not None or line.line_type != "usage":
+            units[line_key(line)] = {"unit": line.unit}
+    columns = (*figures, "status = 'final' as is_final", "unit")
+    theirs, differences = read(connection, LINES, LINE_GRAIN, columns)
+    differences += unequal("invoice_lines", mine, theirs)
     return differences + unequal("invoice_lines", units, {key: theirs[key] for key in units.keys() & theirs})
 
 
+def line_key(line) -> tuple:
+    """A line of the oracle on LINE_GRAIN."""
+    measured = line.base or line
+    return (
+        line.billing_period,
+        line.line_type,
+        line.account_id,
+        line.sku,
+        line.region,
+        line.price_id,
+        line.reference_id,
+        line.base and line.base.reference_id,
+        line.slice_from,
+        measured.unit if measured.quantity else None,
+    )
+
+
+# The warehouse's lines on LINE_GRAIN. The unit of usage tells lines apart only where something was used.
+LINES = """(
+    select lines.*, base.reference_id as base_reference_id,
+           case when coalesce(base.quantity, lines.quantity) <> 0 then coalesce(base.unit, lines.unit) end as measured_in
+    from billing.invoice_lines as lines
+    left join billing.invoice_lines as base on base.line_id = lines.base_line_id
+    where lines.line_type <> 'adjustment') as invoice_lines"""
+
+
 def tiers(result, connection) -> list[str]:
-    """billing.invoice_line_tiers of the usage lines."""
+    """billing.invoice_line_tiers of the usage lines, and that the tiers of every line of any type sum up to it."""
     mine = {}
-    for key, line in result.lines.items():
+    for line in result.lines.values():
         for charge in line.tiers:
             values = (charge.quantity, charge.unit_price, charge.flat_fee, charge.amount)
-            mine[(*key, charge.tier_number)] = _tier_figures(line.pricing_model, *values)
-    query = """
-        select lines.*, tiers.tier_number, tiers.tier_quantity, tiers.unit_price, tiers.flat_fee, tiers.tier_amount
-        from billing.invoice_line_tiers as tiers
-        join billing.invoice_lines as lines using (line_id) where lines.line_type = 'usage'"""
+            mine[(*line_key(line), charge.tier_number)] = _tier_figures(line.pricing_model, *values)
+    query = f"""
+        select invoice_lines.*, tiers.tier_number, tiers.tier_quantity, tiers.unit_price, tiers.flat_fee,
+               tiers.tier_amount
+        from billing.invoice_line_tiers as tiers join {LINES} using (line_id) where line_type = 'usage'"""
     columns = ("pricing_model", "tier_quantity", "unit_price", "flat_fee", "tier_amount")
     rows, differences = read(connection, f"({query}) as line_tiers", (*LINE_GRAIN, "tier_number"), columns)
     theirs = {key: _tier_figures(*values.values()) for key, values in rows.items()}
-    return differences + unequal("invoice_line_tiers", _telling(mine), _telling(theirs))
+    return (
+        differences
+        + unequal("invoice_line_tiers", _telling(mine), _telling(theirs))
+        + sums_of_tiers(result, connection)
+    )
+
+
+def sums_of_tiers(result, connection) -> list[str]:
+    """Every line, of whatever type, whose tiers do not sum up to its precise amount."""
+    query = """
+        select line_id, line_type, precise_amount, coalesce(sum(tier_amount), 0) as of_tiers
+        from billing.invoice_lines left join billing.invoice_line_tiers using (line_id)
+        group by all having precise_amount <> of_tiers order by line_id"""
+    return [
+        f"invoice_line_tiers: {line_id} ({line_type}): the tiers sum up to {of_tiers}, the line to {precise}"
+        for line_id, line_type, precise, of_tiers in connection.execute(query).fetchall()
+    ]
 
 
 def orphan_tiers(result, connection) -> list[str]:
@@ -134,27 +193,37 @@ def orphan_tiers(result, connection) -> list[str]:
 
 
 def adjustments(result, connection) -> list[str]:
-    """The adjustment lines, summed per origin period, account, SKU, region, currency; other line types are unknown."""
+    """The adjustment lines, summed per origin period and what they adjust; each in the reporting currency."""
     figures = ("quantity", "precise_amount", "amount")
     mine = defaultdict(lambda: dict.fromkeys(figures, ZERO))
     for line in result.adjustments:
         total = mine[tuple(getattr(line, column) for column in ADJUSTMENT_GRAIN)]
         for figure in figures:
             total[figure] += getattr(line, figure)
-    query = """
-        select billing_period, origin_period, account_id, sku, region, currency_code, sum(quantity) as quantity,
-               sum(precise_amount) as precise_amount, sum(amount) as amount
+    query = f"""
+        select {", ".join(ADJUSTMENT_GRAIN)}, sum(quantity) as quantity, sum(precise_amount) as precise_amount,
+               sum(amount) as amount
         from billing.invoice_lines where line_type = 'adjustment' group by all"""
     theirs, differences = read(connection, f"({query}) as adjustments", ADJUSTMENT_GRAIN, figures)
-    others = "select line_id, line_type from billing.invoice_lines where line_type not in ('usage', 'adjustment')"
-    differences += [
-        f"invoice_lines: {row} is of a type nobody computed" for row in connection.execute(others).fetchall()
-    ]
+    differences += reported_adjustments(result, connection)
     return differences + unequal("adjustments", _telling(mine), _telling(theirs))
 
 
+def reported_adjustments(result, connection) -> list[str]:
+    """Each adjustment line's rate, and its own amount at that rate: how many lines make up one is not fixed."""
+    columns = ("fx_rate_date", "fx_rate", "reporting_amount", "reporting_currency_code")
+    relation = "(select * from billing.invoice_lines where line_type = 'adjustment') as adjustments"
+    theirs, _ = read(connection, relation, ("line_id", "billing_period", "currency_code", "amount"), columns)
+    mine = {}
+    for key in theirs:
+        _, period, currency_code, amount = key
+        rate_date, rate = rate_of(result.books_of(period), currency_code, period)
+        mine[key] = dict(zip(columns, (rate_date, rate, reported(amount, rate), REPORTING_CURRENCY), strict=True))
+    return unequal("adjustments", mine, theirs)
+
+
 def invoices(result, connection) -> list[str]:
-    """billing.invoices: totals, status, and the count of the lines that stand in billing.invoice_lines."""
+    """billing.invoices: totals, status, and the count of the lines that stand on them in billing.invoice_lines."""
     mine = {
         key: {"amount": amount, "is_final": key[0] in result.final_cutoffs} for key, amount in result.invoices.items()
     }
@@ -163,13 +232,36 @@ def invoices(result, connection) -> list[str]:
     query = """
         select billing_period, account_id, currency_code, invoices.line_count, counted.line_count
         from billing.invoices as invoices
-        full join (select billing_period, account_id, currency_code, count(*) as line_count
+        full join (select billing_period, invoice_account_id as account_id, currency_code, count(*) as line_count
                    from billing.invoice_lines group by all) as counted using (billing_period, account_id, currency_code)
         where invoices.line_count is distinct from counted.line_count"""
     miscounted = [
         f"invoices: {row[:3]} says {row[3]} lines, has {row[4]}" for row in connection.execute(query).fetchall()
     ]
     return differences + miscounted + unequal("invoices", _telling(mine), _telling(theirs))
+
+
+def credit_balances(result, connection) -> list[str]:
+    """billing.credit_balances, per credit and period."""
+    mine = {}
+    for key, balance in result.credit_balances.items():
+        mine[tuple(key)] = {figure: getattr(balance, figure) for figure in BALANCE_FIGURES}
+        mine[tuple(key)]["is_final"] = key.billing_period in result.final_cutoffs
+    columns = (*BALANCE_FIGURES, "status = 'final' as is_final")
+    return against(mine, connection, "billing.credit_balances", ("credit_id", "billing_period"), columns)
+
+
+def allocations(result, connection) -> list[str]:
+    """billing.line_allocations, per line, account and SKU; they can only be equal if they sum up to the lines."""
+    mine = {tuple(key): {"amount": amount} for key, amount in result.allocations.items()}
+    query = """
+        select lines.billing_period, line_type, reference_id, parts.account_id, parts.sku,
+               parts.allocated_amount as amount
+        from billing.line_allocations as parts
+        left join billing.invoice_lines as lines using (line_id)"""
+    grain = ("billing_period", "line_type", "reference_id", "account_id", "sku")
+    theirs, differences = read(connection, f"({query}) as line_allocations", grain, ("amount",))
+    return differences + unequal("line_allocations", _telling(mine), _telling(theirs))
 
 
 def unpriced(result, connection) -> list[str]:
@@ -203,11 +295,13 @@ CHECKS = (
     monthly,
     late,
     unattributed,
-    usage_lines,
+    lines,
     tiers,
     orphan_tiers,
     adjustments,
     invoices,
+    credit_balances,
+    allocations,
     unpriced,
     ledger,
 )

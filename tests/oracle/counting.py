@@ -115,6 +115,7 @@ class History:
     """All landings, read once: accepted events in landed order, duplicates marked, and every reference version."""
 
     def __init__(self, landings: list[Landing]):
+        self.landed_at = [landing.landed_at for landing in landings]
         self.events: list[Event] = []
         self.batches: dict[int, BatchCounts] = {}
         self.batch_after_landing: list[int] = []

@@ -1,6 +1,6 @@
 """What a quantity costs at one price: the seven pricing models (rules 12 and 13), tier by tier, in exact decimals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -29,8 +29,55 @@ def can_rate(price: dict, tiers: list[dict]) -> bool:
 
 def rate(price: dict, tiers: list[dict], quantity: Decimal) -> list[TierCharge]:
     """The charges of `quantity` (the period's, before free units) at this price. `tiers` are in order."""
-    free_units = price["free_units"] or ZERO
-    return MODELS[price["model"]](price, tiers, max(ZERO, quantity - free_units))
+    return [_rounded(charge) for charge in _exact(price, tiers, quantity)]
+
+
+def _exact(price: dict, tiers: list[dict], quantity: Decimal) -> list[TierCharge]:
+    return MODELS[price["model"]](price, tiers, after_free_units(price, quantity))
+
+
+def _rounded(charge: TierCharge) -> TierCharge:
+    """Each tier of a line is rounded once, at the 12th digit."""
+    return replace(charge, amount=round_half_away(charge.amount, PRECISE_DIGITS))
+
+
+def after_free_units(price: dict, quantity: Decimal) -> Decimal:
+    """What is left to charge; usage that was taken back beyond what was used has no free units and stays negative."""
+    return quantity - min(price["free_units"] or ZERO, max(ZERO, quantity))
+
+
+def rate_slices(price: dict, tiers: list[dict], quantities: list[Decimal]) -> list[list[TierCharge]]:
+    """What each of the successive slices of a period charges at one price; free units and tiers run on across them.
+
+    A slice charges everything up to its end minus everything before it, tier by tier. At volume prices the tier of the
+    whole prices every slice.
+    """
+    if price["model"] == "volume":
+        tiers = [volume_tier(tiers, after_free_units(price, sum(quantities)))]
+    charged, before, so_far = [], {}, ZERO
+    for quantity in quantities:
+        so_far += quantity
+        until = {charge.tier_number: charge for charge in _exact(price, tiers, so_far)}
+        charged.append(_beyond(before, until))
+        before = until
+    return charged
+
+
+def _beyond(before: dict[int, TierCharge], until: dict[int, TierCharge]) -> list[TierCharge]:
+    """`until` minus `before`; the first slice shows every tier entered, a later one the tiers that it moves."""
+    found = []
+    for number in sorted(before.keys() | until):
+        old, new = before.get(number), until.get(number)
+        difference = TierCharge(
+            number,
+            *(
+                (new or old).unit_price if name == "unit_price" else getattr(new, name, ZERO) - getattr(old, name, ZERO)
+                for name in ("quantity", "unit_price", "flat_fee", "amount")
+            ),
+        )
+        if not before or difference.quantity or difference.flat_fee or difference.amount:
+            found.append(_rounded(difference))
+    return found
 
 
 def precise_amount(charges: list[TierCharge]) -> Decimal:
@@ -63,8 +110,7 @@ def _graduated_percentage(price, tiers, quantity):
 
 
 def _volume(price, tiers, quantity):
-    within = [tier for tier in tiers if tier["up_to"] is None or quantity <= tier["up_to"]]
-    return [_charge((within or tiers[-1:])[0], quantity, "unit_price")]
+    return [_charge(volume_tier(tiers, quantity), quantity, "unit_price")]
 
 
 def _package(price, tiers, quantity):
@@ -85,6 +131,12 @@ MODELS = {
     "percentage": _percentage,
     "graduated_percentage": _graduated_percentage,
 }
+
+
+def volume_tier(tiers: list[dict], quantity: Decimal) -> dict:
+    """The tier that the whole quantity lies in; beyond a finite last tier it is the last one."""
+    within = [tier for tier in tiers if tier["up_to"] is None or quantity <= tier["up_to"]]
+    return (within or tiers[-1:])[0]
 
 
 def slices(tiers: list[dict], quantity: Decimal) -> list[tuple[dict, Decimal]]:
@@ -111,4 +163,4 @@ def _charge(tier: dict, quantity: Decimal, price_column: str | None, flat_fee: D
         worth = quantity * (tier["unit_price"] or ZERO)
     elif price_column == "rate_percent":
         worth = quantity * (tier["rate_percent"] or ZERO) / 100
-    return TierCharge(tier["tier_number"], quantity, unit_price, fee, round_half_away(worth + fee, PRECISE_DIGITS))
+    return TierCharge(tier["tier_number"], quantity, unit_price, fee, worth + fee)

@@ -67,9 +67,22 @@ def _yes_or_no(value) -> bool | None:
     return value if isinstance(value, bool) else YES_NO_WORDS.get(value.lower())
 
 
-TEXT, NUMBER, FACTOR, WHOLE, DATE, INSTANT, YES_NO = (
+def _not_negative(value: str) -> Decimal | None:
+    number = parse_decimal(value, 12, 26)
+    return None if number is None or number < 0 else number
+
+
+def _percent(value: str) -> Decimal | None:
+    """A share of a hundred, with at most nine fractional digits."""
+    number = parse_decimal(value, 9, 29)
+    return number if number is not None and 0 <= number <= 100 else None
+
+
+TEXT, NUMBER, AMOUNT, PERCENT, FACTOR, WHOLE, DATE, INSTANT, YES_NO = (
     _text,
     _number(12),
+    _not_negative,
+    _percent,
     _number(18),
     _whole,
     _date,
@@ -162,17 +175,17 @@ TABLES = {
     ),
     "commitments": Table(
         _columns(
-            {"commitment_id": TEXT, "account_id": TEXT, "currency_code": CURRENCY, "minimum_amount": NUMBER}, DATES
+            {"commitment_id": TEXT, "account_id": TEXT, "currency_code": CURRENCY, "minimum_amount": AMOUNT}, DATES
         ),
         ("commitment_id",),
     ),
     "discounts": Table(
-        _columns({"discount_id": TEXT, "account_id": TEXT, "percent": NUMBER}, {"sku": (TEXT, "*"), **DATES}),
+        _columns({"discount_id": TEXT, "account_id": TEXT, "percent": PERCENT}, {"sku": (TEXT, "*"), **DATES}),
         ("discount_id",),
     ),
     "credits": Table(
         _columns(
-            {"credit_id": TEXT, "account_id": TEXT, "currency_code": CURRENCY, "amount": NUMBER},
+            {"credit_id": TEXT, "account_id": TEXT, "currency_code": CURRENCY, "amount": AMOUNT},
             {"priority": WHOLE, "granted_at": INSTANT, "expires_at": INSTANT},
         ),
         ("credit_id",),
@@ -180,7 +193,7 @@ TABLES = {
     "subscriptions": Table(
         _columns(
             {"subscription_id": TEXT, "account_id": TEXT, "sku": TEXT, "currency_code": CURRENCY},
-            {"monthly_amount": NUMBER, **DATES},
+            {"monthly_amount": AMOUNT, **DATES},
         ),
         ("subscription_id",),
     ),
@@ -287,6 +300,8 @@ def _faults_between_rows(name: str, table: Table, rows: list[dict]) -> list[str]
         faults += _validity_faults(table, rows)
     if name == "price_tiers":
         faults += _tier_faults(rows)
+    if name == "accounts":
+        faults += _cycle_faults(rows)
     if name == "units":
         faults += [f"row {number}: factor <= 0" for number, row in enumerate(rows, start=1) if row["factor"] <= 0]
     return faults
@@ -329,6 +344,19 @@ def _tier_faults(rows: list[dict]) -> list[str]:
     return faults
 
 
+def _cycle_faults(rows: list[dict]) -> list[str]:
+    """Accounts that are their own ancestor. A parent that does not exist ends the walk; it is no fault."""
+    parents, faults = {row["account_id"]: row["parent_account_id"] for row in rows}, []
+    for account_id in parents:
+        seen, above = set(), parents[account_id]
+        while above in parents and above not in seen:
+            seen.add(above)
+            above = parents[above]
+        if account_id in seen:
+            faults.append(f"{account_id}: is its own ancestor")
+    return faults
+
+
 def in_force(row: dict, moment) -> bool:
     """Whether the row's half-open validity holds at `moment` (an instant or a date, as the column is)."""
     start, end = row["valid_from"], row["valid_to"]
@@ -351,6 +379,11 @@ class Books:
         self.prices = _grouped(rows["prices"], "plan_id", "sku")
         self.prices_of_plan = _grouped(rows["prices"], "plan_id")
         self.tiers = _grouped(sorted(rows["price_tiers"], key=lambda tier: tier["tier_number"]), "price_id")
+        self.discounts = _grouped(rows["discounts"], "account_id")
+        self.subscriptions = rows["subscriptions"]
+        self.commitments = rows["commitments"]
+        self.credits = rows["credits"]
+        self.fx_rates = _grouped(rows["fx_rates"], "from_currency", "to_currency")
         self.ledger = rows["finance_ledger"]
 
     def is_billable(self, sku: str) -> bool:
@@ -359,7 +392,12 @@ class Books:
 
     def plan_on(self, account_id: str, day: date) -> str | None:
         """The plan that the account holds on that day."""
-        return next((row["plan_id"] for row in self.plans.get((account_id,), ()) if in_force(row, day)), None)
+        row = self.plan_row_on(account_id, day)
+        return row and row["plan_id"]
+
+    def plan_row_on(self, account_id: str, day: date) -> dict | None:
+        """The row of account_plans that is in force for the account on that day."""
+        return next((row for row in self.plans.get((account_id,), ()) if in_force(row, day)), None)
 
 
 def _grouped(rows: list[dict], *columns: str) -> dict[tuple, list[dict]]:

@@ -3,8 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
+from tests.oracle.allocation import AllocationKey, allocate_lines
+from tests.oracle.billing import close_period, make_bill
 from tests.oracle.closing import Close, ClosedBooks, LedgerKey, LedgerRow, late_usage, reconcile
 from tests.oracle.counting import (
     BatchCounts,
@@ -18,8 +21,11 @@ from tests.oracle.counting import (
     Usage,
     period_of,
 )
+from tests.oracle.credits import Balance, BalanceKey
 from tests.oracle.exact import exact_arithmetic
-from tests.oracle.invoicing import Line, LineKey, UnpricedKey, rate_period
+from tests.oracle.invoicing import UnpricedKey
+from tests.oracle.lines import Line, LineKey
+from tests.oracle.references import Books
 
 
 @dataclass
@@ -35,43 +41,55 @@ class Result:
     late_usage: dict[MonthKey, Usage] = field(default_factory=dict)
     unattributed: dict[UnattributedKey, Usage] = field(default_factory=dict)
     lines: dict[LineKey, Line] = field(default_factory=dict)
+    subscriptions: list[Line] = field(default_factory=list)
+    discounts: list[Line] = field(default_factory=list)
+    minimums: list[Line] = field(default_factory=list)
+    credits: list[Line] = field(default_factory=list)
     adjustments: list[Line] = field(default_factory=list)
+    credit_balances: dict[BalanceKey, Balance] = field(default_factory=dict)
+    allocations: dict[AllocationKey, Decimal] = field(default_factory=dict)
     unpriced: dict[UnpricedKey, Usage] = field(default_factory=dict)
     ledger: dict[LedgerKey, LedgerRow] = field(default_factory=dict)
 
     @property
     def all_lines(self) -> list[Line]:
-        """Usage lines and adjustments."""
-        return [*self.lines.values(), *self.adjustments]
+        """The lines of every type."""
+        others = (self.subscriptions, self.discounts, self.minimums, self.credits, self.adjustments)
+        return [*self.lines.values(), *(line for lines in others for line in lines)]
 
     @property
     def invoices(self) -> dict[tuple[str, str, str], Decimal]:
-        """(billing period, account, currency) → the sum of its rounded lines."""
+        """(billing period, invoice account, currency) → the sum of its rounded lines."""
         totals = defaultdict(Decimal)
         with exact_arithmetic():
             for line in self.all_lines:
-                totals[line.billing_period, line.account_id, line.currency_code] += line.amount
+                totals[line.billing_period, line.invoice_account_id, line.currency_code] += line.amount
         return dict(totals)
+
+    def books_of(self, period: str) -> Books:
+        """The reference tables that stand for the period: those of its cutoff when it is final, else the latest."""
+        return self.history.books(self.final_cutoffs.get(period, self.history.last_batch))
 
     def as_of(self, batch_id: int) -> State:
         """What was known after an earlier batch."""
         return self.history.state(batch_id)
 
 
-def compute(landings: Iterable[Landing], closes: Iterable[Close] = ()) -> Result:
+def compute(landings: Iterable[Landing], closes: Iterable[Close] = (), as_of: datetime | None = None) -> Result:
     """Every figure after the last of these landings, the closes taking place where they say.
 
-    Closes are taken in the order given; whether a gate would have allowed them is not asked.
+    Closes are taken in the order given, an hour after their landing; whether a gate would have allowed them is not
+    asked. A period that has not ended at `as_of` is still running; without it none is.
     """
     history = History(list(landings))
     with exact_arithmetic():
         closed = ClosedBooks()
         for close in closes:
-            closed.close(history, close)
+            close_period(history, closed, close)
         now = history.state(history.last_batch)
         result = Result(history, dict(closed.cutoffs), batches=now.batches, unattributed=now.unattributed)
         _fill_usage(result, now)
-        _fill_billing(result, now, closed)
+        _fill_billing(result, now, closed, as_of)
         return result
 
 
@@ -88,17 +106,17 @@ def _fill_usage(result: Result, now: State) -> None:
         result.late_usage.update(late_usage(result.history.state(cutoff), now, period))
 
 
-def _fill_billing(result: Result, now: State, closed: ClosedBooks) -> None:
-    lines = list(closed.lines)
-    for period in now.periods():
-        rated = rate_period(now, period)
-        result.unpriced.update(rated.unpriced)
-        if period not in closed.cutoffs:
-            lines += rated.lines.values()
-    lines += closed.adjustments(now)
-    result.lines = {line.key: line for line in lines if line.line_type == "usage"}
-    result.adjustments = [line for line in lines if line.line_type == "adjustment"]
-    periods = {line.billing_period for line in lines} | {entry["billing_period"] for entry in now.books.ledger}
+def _fill_billing(result: Result, now: State, closed: ClosedBooks, as_of: datetime | None) -> None:
+    bill = make_bill(now, closed, as_of or result.history.landed_at[-1], as_of)
+    by_type = defaultdict(list)
+    for line in bill.lines:
+        by_type[line.line_type].append(line)
+    result.lines = {line.key: line for line in by_type["usage"]}
+    for line_type in ("subscription", "discount", "minimum", "credit", "adjustment"):
+        setattr(result, f"{line_type}s", by_type[line_type])
+    result.unpriced, result.credit_balances = bill.unpriced, bill.balances
+    periods = {line.billing_period for line in bill.lines} | {entry["billing_period"] for entry in now.books.ledger}
     for period in sorted(periods | set(closed.cutoffs)):
-        standing = result.history.books(closed.cutoffs.get(period, now.batch_id))
-        result.ledger.update(reconcile(lines, standing.ledger, period))
+        lines = [line for line in bill.lines if line.billing_period == period]
+        result.ledger.update(reconcile(lines, result.books_of(period).ledger, period))
+        result.allocations.update(allocate_lines(result.books_of(period), lines))

@@ -168,11 +168,18 @@ def parse_time(value) -> datetime | None:
 def _instant(found: re.Match) -> datetime:
     year, month, day, hour, minute, second, fraction, offset, sign, hours, minutes = found.groups()
     microsecond = int(f"{fraction or '':0<6.6}")
-    local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0), microsecond, UTC)
-    if offset in "Zz":
-        return local
-    ahead = timezone(timedelta(hours=int(hours), minutes=int(minutes or 0)) * (1 if sign == "+" else -1))
-    return local.replace(tzinfo=ahead).astimezone(UTC)
+    is_leap = second == "60"
+    clock = (
+        (int(hour), int(minute), 59, 999_999) if is_leap else (int(hour), int(minute), int(second or 0), microsecond)
+    )
+    instant = datetime(int(year), int(month), int(day), *clock, UTC)
+    if offset not in "Zz":
+        ahead = timezone(timedelta(hours=int(hours), minutes=int(minutes or 0)) * (1 if sign == "+" else -1))
+        instant = instant.replace(tzinfo=ahead).astimezone(UTC)
+    # a leap second stands at the end of a UTC month, and counts as its last microsecond
+    if is_leap and (instant + timedelta(microseconds=1)).strftime("%d%H%M%S") != "01000000":
+        raise ValueError(second)
+    return instant
 
 
 def to_event(record: dict, batch_id: int, file_order: int, row_number: int) -> Event:

@@ -4,8 +4,8 @@ with lines as (
     select * from {{ ref('int_invoice_lines') }} where status <> 'final'
 ),
 
-rated as (
-    select * from {{ ref('int_lines_rated') }}
+charges as (
+    select * from {{ ref('int_charges_rated') }}
 ),
 
 ledger as (
@@ -29,17 +29,17 @@ booked as (
     group by all
 ),
 
--- adjustments of earlier periods are in the billed amount whatever the scenario
-adjustments as (
-    select billing_period, account_id, sku, currency_code, sum(amount)::decimal(38, 6) as adjustment_amount
+-- subscriptions and adjustments of earlier periods are in the billed amount whatever the scenario
+constants as (
+    select billing_period, account_id, sku, currency_code, sum(amount)::decimal(38, 6) as constant_amount
     from lines
-    where line_type = 'adjustment'
+    where line_type = 'adjustment' or price_id is null
     group by all
 ),
 
 scenario_amounts as (
     select billing_period, account_id, sku, currency_code, scenario, sum(amount)::decimal(38, 6) as scenario_amount
-    from rated
+    from charges
     where scenario not in ('billed', 'known')
     group by all
 ),
@@ -62,15 +62,16 @@ compared as (
 select
     compared.*,
     {{ minor_amount('currencies.minor_unit') }} as minor_amount,
-    max(if(scenario_amounts.scenario = 'known_to_ledger', scenario_amount + coalesce(adjustment_amount, 0), null)) as known_to_ledger_amount,
-    max(if(scenario_amounts.scenario = 'with_duplicates', scenario_amount + coalesce(adjustment_amount, 0), null)) as with_duplicates_amount,
-    max(if(scenario_amounts.scenario = 'previous_price', scenario_amount + coalesce(adjustment_amount, 0), null)) as previous_price_amount,
-    max(if(scenario_amounts.scenario = 'next_price', scenario_amount + coalesce(adjustment_amount, 0), null)) as next_price_amount
+    max(if(scenario_amounts.scenario = 'known_to_ledger', scenario_amount + coalesce(constant_amount, 0), null)) as known_to_ledger_amount,
+    max(if(scenario_amounts.scenario = 'with_duplicates', scenario_amount + coalesce(constant_amount, 0), null)) as with_duplicates_amount,
+    max(if(scenario_amounts.scenario = 'with_unattributed', scenario_amount + coalesce(constant_amount, 0), null)) as with_unattributed_amount,
+    max(if(scenario_amounts.scenario = 'previous_price', scenario_amount + coalesce(constant_amount, 0), null)) as previous_price_amount,
+    max(if(scenario_amounts.scenario = 'next_price', scenario_amount + coalesce(constant_amount, 0), null)) as next_price_amount
 from compared
 left join currencies on compared.currency_code = currencies.currency_code
-left join adjustments
-    on compared.billing_period = adjustments.billing_period and compared.account_id = adjustments.account_id
-    and compared.sku = adjustments.sku and compared.currency_code = adjustments.currency_code
+left join constants
+    on compared.billing_period = constants.billing_period and compared.account_id = constants.account_id
+    and compared.sku = constants.sku and compared.currency_code = constants.currency_code
 left join scenario_amounts
     on compared.billing_period = scenario_amounts.billing_period and compared.account_id = scenario_amounts.account_id
     and compared.sku = scenario_amounts.sku and compared.currency_code = scenario_amounts.currency_code

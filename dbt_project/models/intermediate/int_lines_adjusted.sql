@@ -1,83 +1,95 @@
--- Adjustments: usage of a closed period that landed after its close. Per line key, what was billed for it so far is reversed and what is known
--- now is billed anew, in the earliest period that is not closed, the one after the last closed; their sum is rate(all that is known) − everything billed.
-with closed_lines as (
-    select * from {{ ref('stg_finalized__invoice_lines') }} where line_type in ('usage', 'adjustment')
+-- Adjustments: per line of a closed period, what was billed for it so far is reversed and what is known now is billed anew, in the earliest period that
+-- is not closed, the one after the last closed; their sum is rate(all that is known) − everything billed. A minimum that was topped up is held against
+-- what its account has used by now.
+with charges as (
+    select * from {{ ref('int_charges_adjusted') }}
 ),
 
-rated as (
-    select * from {{ ref('int_lines_rated') }} where scenario = 'known'
+minimums as (
+    select * from {{ ref('int_minimums_rated') }} where scenario = 'known'
+),
+
+closed_minimums as (
+    select * from {{ ref('stg_finalized__invoice_lines') }} where charge_type = 'minimum'
+),
+
+families as (
+    select * from {{ ref('int_account_families') }}
 ),
 
 receipts as (
     select * from {{ ref('stg_finalized__receipts') }}
 ),
 
-late_keys as (
-    select distinct billing_period as origin_period, account_id, sku from {{ ref('late_usage') }}
+-- late usage of an account can change the minimums of all its family
+late_families as (
+    select distinct late_usage.billing_period as origin_period, families.invoice_account_id
+    from {{ ref('late_usage') }} as late_usage
+    inner join families on late_usage.account_id = families.account_id
 ),
 
-billed as (
+minimums_billed as (
     select
-        origin_period, account_id, sku, region, unit, price_id, currency_code,
-        min(metric) as metric,
-        max(plan_id) as plan_id,
-        any_value(pricing_model) as pricing_model,
-        min(first_date) as first_date,
-        max(last_date) as last_date,
-        sum(quantity)::decimal(38, 9) as quantity,
-        sum(precise_amount)::decimal(38, 12) as precise_amount,
-        sum(amount)::decimal(38, 6) as amount
-    from closed_lines
-    semi join late_keys using (origin_period, account_id, sku)
-    group by origin_period, account_id, sku, region, unit, price_id, currency_code
+        closed_minimums.origin_line_id,
+        closed_minimums.origin_period,
+        closed_minimums.account_id,
+        closed_minimums.reference_id,
+        closed_minimums.currency_code,
+        min(closed_minimums.first_date) as first_date,
+        max(closed_minimums.last_date) as last_date,
+        sum(closed_minimums.precise_amount)::decimal(38, 12) as precise_amount,
+        sum(closed_minimums.amount)::decimal(38, 6) as amount
+    from closed_minimums
+    inner join families on closed_minimums.account_id = families.account_id
+    inner join late_families
+        on closed_minimums.origin_period = late_families.origin_period and families.invoice_account_id = late_families.invoice_account_id
+    group by all
 ),
 
-compared as (
+minimums_compared as (
     select
-        coalesce(rated.billing_period, billed.origin_period) as origin_period,
-        coalesce(rated.account_id, billed.account_id) as account_id,
-        coalesce(rated.metric, billed.metric) as metric,
-        coalesce(rated.sku, billed.sku) as sku,
-        coalesce(rated.region, billed.region) as region,
-        coalesce(rated.price_id, billed.price_id) as price_id,
-        coalesce(rated.currency_code, billed.currency_code) as currency_code,
-        coalesce(rated.unit, billed.unit) as unit,
-        coalesce(rated.plan_id, billed.plan_id) as plan_id,
-        coalesce(rated.pricing_model, billed.pricing_model) as pricing_model,
-        coalesce(rated.first_date, billed.first_date) as first_date,
-        coalesce(rated.last_date, billed.last_date) as last_date,
-        billed.quantity as billed_quantity,
-        billed.precise_amount as billed_precise_amount,
-        billed.amount as billed_amount,
-        rated.quantity as known_quantity,
-        rated.precise_amount as known_precise_amount,
-        rated.amount as known_amount
-    from rated
-    full outer join billed
-        on rated.billing_period = billed.origin_period and rated.account_id = billed.account_id and rated.sku = billed.sku
-        and rated.region = billed.region and rated.unit is not distinct from billed.unit and rated.price_id = billed.price_id
-        and rated.currency_code = billed.currency_code
+        coalesce(minimums.line_id, minimums_billed.origin_line_id) as origin_line_id,
+        coalesce(minimums.billing_period, minimums_billed.origin_period) as origin_period,
+        coalesce(minimums.account_id, minimums_billed.account_id) as account_id,
+        'minimum' as charge_type,
+        coalesce(minimums.commitment_id, minimums_billed.reference_id) as reference_id,
+        '*' as sku,
+        '*' as region,
+        coalesce(minimums.currency_code, minimums_billed.currency_code) as currency_code,
+        coalesce(minimums.first_date, minimums_billed.first_date) as first_date,
+        coalesce(minimums.last_date, minimums_billed.last_date) as last_date,
+        if(minimums_billed.amount is not null, 0, null)::decimal(38, 9) as billed_quantity,
+        minimums_billed.precise_amount as billed_precise_amount,
+        minimums_billed.amount as billed_amount,
+        if(minimums.amount is not null, 0, null)::decimal(38, 9) as known_quantity,
+        minimums.precise_amount as known_precise_amount,
+        minimums.amount as known_amount
+    from minimums
+    full outer join minimums_billed on minimums.line_id = minimums_billed.origin_line_id
 ),
 
 differing as (
+    select * from charges
+    union all by name
+    select * from minimums_compared
+    where coalesce(billed_precise_amount, 0) <> coalesce(known_precise_amount, 0) or coalesce(billed_amount, 0) <> coalesce(known_amount, 0)
+),
+
+dated as (
     select
-        compared.*,
+        differing.*,
         strftime((select (max(billing_period) || '-01')::date + interval 1 month from receipts), '%Y-%m') as billing_period
-    from compared
-    where
-        coalesce(billed_quantity, 0) <> coalesce(known_quantity, 0)
-        or coalesce(billed_precise_amount, 0) <> coalesce(known_precise_amount, 0)
-        or coalesce(billed_amount, 0) <> coalesce(known_amount, 0)
+    from differing
 ),
 
 sides as (
     select
         * exclude (billed_quantity, billed_precise_amount, billed_amount, known_quantity, known_precise_amount, known_amount),
         'reversal' as side,
-        -billed_quantity as quantity,
-        -billed_precise_amount as precise_amount,
-        -billed_amount as amount
-    from differing
+        (-billed_quantity)::decimal(38, 9) as quantity,
+        (-billed_precise_amount)::decimal(38, 12) as precise_amount,
+        (-billed_amount)::decimal(38, 6) as amount
+    from dated
     where billed_quantity is not null
     union all
     select
@@ -86,8 +98,14 @@ sides as (
         known_quantity as quantity,
         known_precise_amount as precise_amount,
         known_amount as amount
-    from differing
+    from dated
     where known_quantity is not null
 )
 
-select * from sides
+select
+    {{ line_id([
+        "billing_period", "origin_period", "account_id", "'adjustment'", "side", "sku", "region", "unit", "price_id", "slice_from",
+        "if(charge_type <> 'usage', reference_id, null)"
+    ]) }} as line_id,
+    *
+from sides

@@ -1,4 +1,4 @@
--- Rated lines, per scenario: the precise amount is the sum of its tiers, the amount is rounded once, at the currency's minor unit.
+-- Rated lines of usage, per scenario: the precise amount is the sum of its tiers, the amount is rounded once, at the currency's minor unit.
 with tiers as (
     select * from {{ ref('int_line_tiers_rated') }}
 ),
@@ -10,6 +10,7 @@ currencies as (
 summed as (
     select
         scenario,
+        line_id,
         billing_period,
         account_id,
         metric,
@@ -19,6 +20,7 @@ summed as (
         plan_id,
         price_id,
         pricing_model,
+        slice_from,
         currency_code,
         first_date,
         last_date,
@@ -31,8 +33,7 @@ summed as (
 rated as (
     select
         summed.*,
-        {{ round_to_minor_unit('summed.precise_amount', 'currencies.minor_unit') }} as amount,
-        currencies.minor_unit
+        {{ round_to_minor_unit('summed.precise_amount', 'currencies.minor_unit') }} as amount
     from summed
     inner join currencies on summed.currency_code = currencies.currency_code
 )

@@ -1,6 +1,8 @@
--- Every billing period there is: those with usage, those that are closed, the one after the last closed (it takes the adjustments), and the one
--- that is running; with its end and its state.
-with usage as (
+-- Every billing period there is: those with usage, those that are closed, the one after the last closed (it takes the adjustments), and the one that
+-- is running; with its end and its state. `is_billed`: what needs no usage (flat prices, fees, subscriptions, minimums) is due. That is every period
+-- in which anybody has usage, and a gap between two of them, unless it is longer than three years: that is no pause but one event with a clock that is
+-- off, and would open hundreds of months. Where nobody has used anything yet: every month from the first plan, subscription or commitment on.
+with recursive usage as (
     select distinct billing_period from {{ ref('int_postings_by_period') }}
 ),
 
@@ -14,8 +16,50 @@ accounts as (
     select 'UTC'
 ),
 
-periods as (
+agreements as (
+    select min(valid_from) as valid_from from {{ ref('stg_reference__account_plans') }}
+    union all
+    select min(valid_from) from {{ ref('stg_reference__subscriptions') }}
+    union all
+    select min(valid_from) from {{ ref('stg_reference__commitments') }}
+),
+
+unused as (
+    select date_trunc('month', min(valid_from))::date as first_date
+    from agreements
+    where not exists (select 1 from usage)
+    having min(valid_from) <= {{ as_of() }}
+    union all
+    select (first_date + interval 1 month)::date from unused
+    where first_date + interval 1 month <= {{ as_of() }}
+),
+
+followed as (
+    select
+        (billing_period || '-01')::date as first_date,
+        lead((billing_period || '-01')::date) over (order by billing_period) as next_used_date
+    from usage
+),
+
+paused as (
+    select (first_date + interval 1 month)::date as first_date, next_used_date
+    from followed
+    where first_date + interval 1 month < next_used_date and next_used_date <= first_date + interval 37 month
+    union all
+    select (first_date + interval 1 month)::date, next_used_date from paused
+    where first_date + interval 1 month < next_used_date
+),
+
+billed as (
     select billing_period from usage
+    union
+    select strftime(first_date, '%Y-%m') from paused
+    union
+    select strftime(first_date, '%Y-%m') from unused
+),
+
+periods as (
+    select billing_period from billed
     union
     select billing_period from receipts
     union
@@ -40,8 +84,11 @@ ended as (
 dated as (
     select
         ended.billing_period,
+        (ended.billing_period || '-01')::date as first_date,
+        ((ended.billing_period || '-01')::date + interval 1 month)::date as next_first_date,
         ended.ended_at,
         ended.billing_period in (select billing_period from usage) as has_usage,
+        ended.billing_period in (select billing_period from billed) as is_billed,
         case
             when receipts.billing_period is not null then 'final'
             when {{ as_of() }} >= ended.ended_at then 'provisional'

@@ -1,5 +1,6 @@
 -- Each day's usage with the price that it is rated by: chosen by the plan held that day, the SKU, the region (exact before *) and the billing
 -- date; a price in the account's own currency goes before one in another. No price: unpriced, which blocks a close and is never billed at zero.
+-- slice_from: where the plan, the price or a discount changes inside the period, the period is rated in slices; the first day of the day's slice.
 with usage as (
     select * from {{ ref('int_usage_to_rate') }}
 ),
@@ -25,6 +26,10 @@ prices as (
     select * from {{ ref('int_prices_in_force') }}
 ),
 
+discounts as (
+    select * from {{ ref('stg_reference__discounts') }}
+),
+
 billable as (
     select usage.*
     from usage
@@ -32,11 +37,49 @@ billable as (
     where coalesce(skus.billable, true)
 ),
 
+-- the days on which a discount of an account begins or ends
+discount_bounds as (
+    select account_id, sku, valid_from as bound from discounts where valid_from is not null
+    union
+    select account_id, sku, valid_to from discounts where valid_to is not null
+),
+
+discount_slices as (
+    select billable.account_id, billable.sku, billable.billing_date, max(discount_bounds.bound) as discount_from
+    from (select distinct account_id, sku, billing_date from billable) as billable
+    inner join discount_bounds
+        on billable.account_id = discount_bounds.account_id and discount_bounds.sku in (billable.sku, '*')
+        and discount_bounds.bound <= billable.billing_date
+    group by all
+),
+
+-- the days on which a price of a plan begins or ends, also one for all regions around one for a single region
+price_bounds as (
+    select plan_id, sku, region, valid_from as bound from prices where isfinite(valid_from)
+    union
+    select plan_id, sku, region, valid_to from prices where isfinite(valid_to)
+),
+
+price_slices as (
+    select days.plan_id, days.sku, days.region, days.billing_date, max(price_bounds.bound) as price_from
+    from (
+        select distinct plans.plan_id, billable.sku, billable.region, billable.billing_date
+        from billable
+        inner join plans on billable.account_id = plans.account_id
+    ) as days
+    inner join price_bounds
+        on days.plan_id = price_bounds.plan_id and days.sku = price_bounds.sku and price_bounds.region in (days.region, '*')
+        and price_bounds.bound <= days.billing_date
+    group by all
+),
+
 chosen as (
     select
         billable.*,
         plans.plan_id,
         prices.price_id,
+        greatest(plans.valid_from, price_slices.price_from, discount_slices.discount_from) as latest_change,
+        if(latest_change > (billing_period || '-01')::date, latest_change, null) as slice_from,
         prices.previous_price_id,
         prices.next_price_id
     from billable
@@ -47,11 +90,18 @@ chosen as (
     left join prices
         on plans.plan_id = prices.plan_id and billable.sku = prices.sku and prices.region in (billable.region, '*')
         and billable.billing_date >= prices.valid_from and billable.billing_date < prices.valid_to
+        and abs(trunc(billable.quantity)::hugeint) <= prices.largest_quantity
+    left join discount_slices
+        on billable.account_id = discount_slices.account_id and billable.sku = discount_slices.sku and billable.billing_date = discount_slices.billing_date
+    left join price_slices
+        on plans.plan_id = price_slices.plan_id and billable.sku = price_slices.sku and billable.region = price_slices.region
+        and billable.billing_date = price_slices.billing_date
     qualify row_number() over (
-        partition by scenario, billing_period, billable.account_id, metric, billable.sku, billable.region, unit, billing_date
+        partition by scenario, billing_period, billable.account_id, metric, billable.sku, billable.region, unit, billable.billing_date
         order by
             prices.currency_code = accounts.currency_code desc nulls last,
             prices.region = billable.region desc nulls last,
+            prices.currency_code,
             prices.price_id
     ) = 1
 ),
@@ -77,4 +127,4 @@ priced as (
     select * from other_prices
 )
 
-select * exclude (previous_price_id, next_price_id) from priced
+select * exclude (latest_change, previous_price_id, next_price_id) from priced

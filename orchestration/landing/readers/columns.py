@@ -5,7 +5,6 @@ import pyarrow as pa
 
 from orchestration.landing import fields
 from orchestration.landing.engine import run
-from orchestration.landing.simple_json import sql_text
 
 
 def to_chunk(
@@ -20,11 +19,14 @@ def to_chunk(
     unknown = [name for name in columns if name not in fields.FIELDS]
     if _mixes_versions(columns):
         unknown += [name for name in columns if name in fields.VERSIONED]
-    arrays = {name: bookkeeping.get(name, columns.get(name)) for name in fields.CHUNK_SCHEMA.names if name != "others"}
+    own = bookkeeping | {name: columns[name] for name in fields.FIELDS if name in columns}
+    arrays = {name: own.get(name) for name in fields.CHUNK_SCHEMA.names if name != "others"}
     table = pa.table({name: pa.nulls(rows, pa.string()) if array is None else array for name, array in arrays.items()})
     for place, name in enumerate(unknown):
         table = table.append_column(f"unknown_{place}", columns[name])
-    return run(engine, _with_others(unknown, tokens), "wide", table).cast(fields.CHUNK_SCHEMA)
+    parameters = {"names": unknown} if unknown else None
+    query = _with_others([name in tokens for name in unknown])
+    return run(engine, query, "wide", table, parameters).cast(fields.CHUNK_SCHEMA)
 
 
 def _mixes_versions(columns: dict[str, pa.Array]) -> bool:
@@ -32,12 +34,15 @@ def _mixes_versions(columns: dict[str, pa.Array]) -> bool:
     return any(name in columns for name in renamed) and any(name in columns for name in renamed.values())
 
 
-def _with_others(unknown: list[str], tokens: set[str]) -> str:
-    """The query over `wide` that gathers the unknown columns of each row, absent values left out."""
+def _with_others(are_tokens: list[bool]) -> str:
+    """The query over `wide` that gathers the unknown columns of each row, absent values left out.
+
+    What the columns are called is data, so it comes as a parameter.
+    """
     members = []
-    for place, name in enumerate(unknown):
-        token = f"unknown_{place}" if name in tokens else f"to_json(unknown_{place})::varchar"
-        members.append(f"{{'name': {sql_text(name)}, 'token': {token}}}")
+    for place, is_token in enumerate(are_tokens):
+        token = f"unknown_{place}" if is_token else f"to_json(unknown_{place})::varchar"
+        members.append(f"{{'name': $names[{place + 1}], 'token': {token}}}")
     names = ", ".join(f'"{name}"' for name in fields.CHUNK_SCHEMA.names if name != "others")
     others = (
         f"list_filter([{', '.join(members)}], lambda other: other.token is not null)"

@@ -1,7 +1,7 @@
 """CSV: parsed by the csv module line by line, so that each record's exact bytes are at hand when it is rejected."""
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +15,9 @@ from orchestration.landing.readers.chunk import Chunk
 from orchestration.landing.readers.columns import to_chunk
 
 ROWS_PER_PIECE = 32_768
+COLUMNS = 10_000  # more is no header: each record of the dump would be spread over them
+
+csv.field_size_limit(fields.RECORD_LIMIT_BYTES)  # one limit for all formats, not the module's own for a cell
 
 
 class Row(NamedTuple):
@@ -34,9 +37,9 @@ class Rows(NamedTuple):
     header: list[str]
 
 
-def pieces(path: Path, compression: str | None) -> Iterator[Rows]:
+def pieces(path: Path, compression: str | None, most_bytes: int) -> Iterator[Rows]:
     """The dump's rows, in pieces of about one block; blank lines are no rows. Raises Unreadable without a header."""
-    rows = _Rows(path, compression)
+    rows = _Rows(path, compression, most_bytes)
     header = _header(next(rows, None))
     next_row = 1
     while batch := rows.take(ROWS_PER_PIECE):
@@ -47,11 +50,13 @@ def pieces(path: Path, compression: str | None) -> Iterator[Rows]:
 def _header(row: Row | None) -> list[str]:
     if row is None:
         raise source.Unreadable("no header line")
-    if row.fault:
-        raise source.Unreadable(f"the header line is {row.fault}")
+    if fault := row.fault or ("too long" if row.too_long else _not_text(row.record)):
+        raise source.Unreadable(f"the header line is {fault}")
     names = [cell.strip() for cell in row.cells]
-    if doubled := sorted({name for name in names if names.count(name) > 1}):
+    if doubled := sorted(name for name, times in Counter(names).items() if times > 1):
         raise source.Unreadable(f"the header names {', '.join(map(repr, doubled))} more than once")
+    if len(names) > COLUMNS:
+        raise source.Unreadable(f"the header names {len(names)} columns, more than {COLUMNS}")
     if "" in names:
         raise source.Unreadable(f"column {names.index('') + 1} has no name in the header")
     return names
@@ -64,15 +69,15 @@ class _Rows(Iterator[Row]):
     is taken as malformed and reading goes on with the next line.
     """
 
-    def __init__(self, path: Path, compression: str | None) -> None:
-        self._source = self._stream(path, compression)
+    def __init__(self, path: Path, compression: str | None, most_bytes: int) -> None:
+        self._source = self._stream(path, compression, most_bytes)
         self._cut_length = 0
         self._again: deque[bytes] = deque()
         self._read: list[bytes] = []
         self._parser = csv.reader(self._lines(), strict=True)
 
-    def _stream(self, path: Path, compression: str | None) -> Iterator[bytes]:
-        for lines, self._cut_length in source.lines(path, compression, fields.KEPT_RECORD_BYTES):
+    def _stream(self, path: Path, compression: str | None, most_bytes: int) -> Iterator[bytes]:
+        for lines, self._cut_length in source.lines(path, compression, most_bytes, fields.KEPT_RECORD_BYTES):
             yield from lines
 
     def _lines(self) -> Iterator[str]:
@@ -137,9 +142,12 @@ def parse(engine: duckdb.DuckDBPyConnection, piece: Rows) -> Chunk:
 def _fault_of(cells: list[str], record: bytes, width: int) -> str | None:
     if len(cells) != width:
         return f"{len(cells)} cells under a header of {width}"
-    if not record.isascii():
-        try:
-            record.decode()
-        except UnicodeDecodeError as error:
-            return f"not valid UTF-8 at byte {error.start + 1}"
+    return None if record.isascii() else _not_text(record)
+
+
+def _not_text(record: bytes) -> str | None:
+    try:
+        record.decode()
+    except UnicodeDecodeError as error:
+        return f"not valid UTF-8 at byte {error.start + 1}"
     return None

@@ -16,6 +16,7 @@ from orchestration.landing.readers import source
 from orchestration.landing.readers.chunk import Chunk
 from orchestration.landing.simple_json import sql_text
 
+LINES_PER_PIECE = 65_536
 _BLANKS = (b"", b" ", b"\t", b"\r")
 
 
@@ -27,11 +28,12 @@ class Lines(NamedTuple):
     cut_length: int
 
 
-def pieces(path: Path, compression: str | None) -> Iterator[Lines]:
-    """The dump's lines, in pieces of about one block."""
+def pieces(path: Path, compression: str | None, most_bytes: int) -> Iterator[Lines]:
+    """The dump's lines, in pieces of about one block, or fewer where lines are too short to be events."""
     next_line = 1
-    for lines, cut_length in source.lines(path, compression, fields.KEPT_RECORD_BYTES):
-        yield Lines(next_line, lines, cut_length)
+    for lines, cut_length in source.lines(path, compression, most_bytes, fields.KEPT_RECORD_BYTES):
+        for start in range(0, len(lines), LINES_PER_PIECE):
+            yield Lines(next_line + start, lines[start : start + LINES_PER_PIECE], cut_length)
         next_line += len(lines)
 
 

@@ -114,7 +114,8 @@ create table usage.usage_monthly as
     from intermediate.int_usage_postings group by all;
 create table billing.invoice_lines as
     select sha256(billing_period || account_id || sku || region) as line_id, billing_period,
-        billing_period as origin_period, account_id, 'usage' as line_type, sku, region, 'price-' || sku as price_id,
+        billing_period as origin_period, account_id, account_id as invoice_account_id, 'usage' as line_type,
+        'usage' as charge_type, 'price-' || sku as reference_id, sku, region, 'price-' || sku as price_id,
         'per_unit' as pricing_model, quantity, unit, currency_code,
         (quantity * 0.25)::decimal(38, 12) as precise_amount,
         case currency_code when 'JPY' then round(quantity * 0.25, 0)::decimal(38, 6)
@@ -129,6 +130,15 @@ create table billing.invoices as
     select billing_period, account_id, currency_code, sum(amount)::decimal(38, 6) as amount, 'provisional' as status,
         count(*) as line_count
     from billing.invoice_lines group by all;
+create table billing.line_allocations (
+    line_id varchar, billing_period varchar, account_id varchar, sku varchar, currency_code varchar,
+    weight_amount decimal(38, 6), allocated_amount decimal(38, 6));
+create table billing.credit_balances (
+    credit_id varchar, billing_period varchar, account_id varchar, currency_code varchar,
+    opening_amount decimal(38, 6), burned_amount decimal(38, 6), expired_amount decimal(38, 6),
+    closing_amount decimal(38, 6), status varchar);
+insert into billing.credit_balances values ('credit-1', '2026-09', 'acct-beta', 'USD', 10, 4, 0, 6, 'provisional');
+insert into billing.line_allocations values ('line-1', '2026-09', 'acct-beta', 'storage.gb', 'USD', 8, -4);
 create table finance.ledger_reconciliation as
     select billing_period, account_id, sku, currency_code, sum(amount)::decimal(38, 6) as billed_amount,
         sum(amount)::decimal(38, 6) as ledger_amount, 0::decimal(38, 6) as difference_amount,

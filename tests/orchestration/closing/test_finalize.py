@@ -17,10 +17,14 @@ import pytest
 from small_home import CLOSED_AT, OCTOBER, SEPTEMBER, Passing, build_home, build_warehouse, land_batch, passing
 
 from orchestration.closing import finalize, verify
+from orchestration.closing.tables import FROZEN_TABLES
 from orchestration.errors import GateBlocked, UsageWarehouseError
 from orchestration.settings import Settings
 
-FROZEN = ("usage_daily", "usage_monthly", "invoice_lines", "invoice_line_tiers", "invoices", "ledger_reconciliation")
+FROZEN = (
+    "usage_daily", "usage_monthly", "invoice_lines", "invoice_line_tiers", "invoices", "line_allocations",
+    "credit_balances", "ledger_reconciliation",
+)  # fmt: skip
 
 
 def snapshot(folder: Path) -> dict[str, str]:
@@ -64,7 +68,7 @@ def test_the_frozen_tables_are_the_periods_rows_final_and_in_order(open_home):
     close_september(open_home)
     with duckdb.connect(str(open_home.warehouse), read_only=True) as warehouse:
         for table in FROZEN:
-            schema = {"u": "usage", "i": "billing", "l": "finance"}[table[0]]
+            [schema] = {one.schema for one in FROZEN_TABLES if one.table == table}
             rows = frozen(open_home, table).fetchall()
             # nothing of October has landed yet, so the mart holds September only
             assert len(rows) == warehouse.sql(f"select count(*) from {schema}.{table}").fetchone()[0] > 0

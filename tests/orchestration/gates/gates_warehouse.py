@@ -47,8 +47,9 @@ create table billing.unpriced_usage (
     first_date date, last_date date, quantity decimal(38, 9), unit varchar, event_count bigint
 );
 create table billing.invoice_lines (
-    line_id varchar, billing_period varchar, origin_period varchar, account_id varchar, line_type varchar, sku varchar,
-    region varchar, price_id varchar, pricing_model varchar, quantity decimal(38, 9), unit varchar,
+    line_id varchar, billing_period varchar, origin_period varchar, account_id varchar,
+    invoice_account_id varchar as (account_id), line_type varchar, sku varchar, region varchar, price_id varchar,
+    pricing_model varchar, quantity decimal(38, 9), unit varchar,
     currency_code varchar, precise_amount decimal(38, 12), amount decimal(38, 6), status varchar, version integer
 );
 create table billing.invoice_line_tiers (
@@ -161,7 +162,8 @@ insert into billing.invoice_lines values
         'final', 1);
 insert into billing.invoice_line_tiers values
     ('L0', 1, 5, 0.1, 0, 0.5), ('L1', 1, 120, 0.1, 0, 12), ('L2', 1, 50, 0.1, 0, 5), ('L2', 2, 30, 0.1665, 0, 4.995),
-    ('L3', 1, 0, 0, 99, 99), ('L4', 1, 10.123456789, 1, 0, 10.123456789), ('L5', 1, 5, 100.5, 0, 502.5);
+    ('L3', 1, 0, 0, 99, 99), ('L4', 1, 10.123456789, 1, 0, 10.123456789), ('L5', 1, 5, 100.5, 0, 502.5),
+    ('L6', 1, 1, -0.005, 0, -0.005);
 insert into billing.invoices
     select billing_period, account_id, currency_code, sum(amount), any_value(status), count(*)
     from billing.invoice_lines group by all;

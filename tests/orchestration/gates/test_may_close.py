@@ -49,7 +49,7 @@ FACTS = Facts(
     as_of=AS_OF,
     cutoff_batch_id=7,
     timezones=frozenset({"Asia/Kolkata", "America/New_York", "UTC"}),
-    periods_with_usage=frozenset({"2026-08", "2026-09", "2026-10"}),
+    billed_periods=frozenset({"2026-08", "2026-09", "2026-10"}),
     statuses={"2026-08": "final", "2026-09": "provisional", "2026-10": "open"},
     runs={7: [GOOD_RUN]},
     waivers=(),
@@ -64,7 +64,7 @@ ALLOWED = {
     "earlier periods without usage do not count": {
         "statuses": {"2026-07": "provisional", "2026-08": "final", "2026-09": "provisional"}
     },
-    "later periods do not count": {"periods_with_usage": frozenset({"2026-08", "2026-09", "2026-11"})},
+    "later periods do not count": {"billed_periods": frozenset({"2026-08", "2026-09", "2026-11"})},
     "a bad run was mended by a later one": {
         "runs": {7: [_run(_row("first_gate", passed=False), checked_at=CHECKED_AT - timedelta(hours=1)), GOOD_RUN]}
     },
@@ -94,16 +94,16 @@ REFUSED = {
          "window of 72 hours is over 2026-10-04T04:00:00Z"],
     ),
     "an earlier period with usage is not final": (
-        {"statuses": {"2026-08": "provisional"}, "periods_with_usage": frozenset({"2026-07", "2026-08", "2026-09"})},
-        ["earlier periods with usage are not final yet: 2026-07, 2026-08"],
+        {"statuses": {"2026-08": "provisional"}, "billed_periods": frozenset({"2026-07", "2026-08", "2026-09"})},
+        ["earlier billed periods are not final yet: 2026-07, 2026-08"],
     ),
     "the period is final": (
         {"statuses": {"2026-08": "final", "2026-09": "final"}},
         ["2026-09 is final already and closes only once"],
     ),
     "the period has no usage": (
-        {"periods_with_usage": frozenset({"2026-08"})},
-        ["there is no usage in 2026-09, so there is nothing to close"],
+        {"billed_periods": frozenset({"2026-08"})},
+        ["nothing is used or billed in 2026-09, so there is nothing to close"],
     ),
     "nothing has landed": ({"cutoff_batch_id": None, "runs": {}}, ["nothing has landed yet"]),
     "no gate ever ran": ({"runs": {}}, ["the gates have not run at the current cutoff, batch 7"]),
@@ -174,7 +174,7 @@ def test_a_running_period_says_so():
 
 def test_all_reasons_are_told_at_once():
     facts = replace(
-        FACTS, as_of=datetime(2026, 9, 30, tzinfo=UTC), periods_with_usage=frozenset({"2026-08"}), statuses={}, runs={}
+        FACTS, as_of=datetime(2026, 9, 30, tzinfo=UTC), billed_periods=frozenset({"2026-08"}), statuses={}, runs={}
     )
     assert len(decide(facts, GATES).reasons) == 4
 
@@ -224,9 +224,10 @@ def test_a_home_that_is_not_ready_gives_its_reasons(make_home):
     assert "batch 3" in may_close(settings, PERIOD, AS_OF).reasons[0]
     october = may_close(settings, "2026-10", AS_OF).reasons
     assert october[0].startswith("2026-10 has not ended yet")
-    assert october[1] == "earlier periods with usage are not final yet: 2026-09"
+    assert october[1] == "earlier billed periods are not final yet: 2026-09"
     assert (
-        may_close(settings, "2031-01", AS_OF).reasons[0] == "there is no usage in 2031-01, so there is nothing to close"
+        may_close(settings, "2031-01", AS_OF).reasons[0]
+        == "nothing is used or billed in 2031-01, so there is nothing to close"
     )
 
 

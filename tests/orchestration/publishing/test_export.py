@@ -21,7 +21,7 @@ from orchestration.publishing.statements import Statement, money, render
 ODD = "../acct/odd"
 MARTS_BY_PERIOD = {
     "usage_monthly", "late_usage", "invoice_lines", "invoices", "billing_periods", "unpriced_usage",
-    "ledger_reconciliation", "gate_results",
+    "ledger_reconciliation", "gate_results", "line_allocations", "credit_balances",
 }  # fmt: skip
 
 
@@ -96,6 +96,10 @@ def test_an_account_gets_nothing_of_anybody_else(home, tmp_path, format, account
             from reference_accounts;
         insert into billing.unpriced_usage (billing_period, account_id) select '{SEPTEMBER}', account_id
             from reference_accounts;
+        insert into billing.line_allocations (billing_period, account_id) select '{SEPTEMBER}', account_id
+            from reference_accounts;
+        insert into billing.credit_balances (billing_period, account_id) select '{SEPTEMBER}', account_id
+            from reference_accounts;
         insert into operations.gate_results (gate, billing_period, observed)
             values ('a_gate', '{SEPTEMBER}', 'acct-gamma: 7')""",
     )
@@ -125,6 +129,18 @@ def test_formulas_are_defused_and_numbers_are_not(home, tmp_path):
         "'=1+1", "'+1", "'-1", "'@x", "'\t=1", "'＝1", "a=1", "'x", "",
     }  # fmt: skip
     assert {row["quantity"] for row in rows} == {"-5.000000000"}
+
+
+def test_no_separator_begins_a_cell_inside_a_text(home, tmp_path):
+    """A spreadsheet that separates by `;` would else find a cell `=1+1` here."""
+    change_warehouse(
+        home, "insert into usage.late_usage select '2026-09', 'acct-alpha', 'a;=1+1', null, 'global', 'u', -5, 1, 3"
+    )
+    publish(home)
+    path = by_name(export(home, "finance", SEPTEMBER, "csv", tmp_path))[f"late_usage_{SEPTEMBER}.csv"]
+    assert path.read_text().splitlines()[1] == '"2026-09","acct-alpha","a;=1+1",,"global","u",-5.000000000,1,3'
+    parquet = by_name(export(home, "finance", SEPTEMBER, "parquet", tmp_path))[f"late_usage_{SEPTEMBER}.parquet"]
+    assert duckdb.sql(f"select metric from '{parquet}'").fetchall() == [("a;=1+1",)]
 
 
 def test_hard_texts_survive_the_csv(home, tmp_path):
@@ -236,22 +252,28 @@ def test_focus_unit_prices_times_quantities_are_the_costs(published, tmp_path):
         assert row["ContractedCost"] == row["ListCost"] and row["BilledCost"] == row["EffectiveCost"]
 
 
+@pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize(
-    ("line_type", "expected"),
+    ("charge_type", "expected"),
     [
-        ("usage", ("Usage", "", "Usage-Based")),
-        ("adjustment", ("Usage", "Correction", "Usage-Based")),
-        ("subscription", ("Purchase", "", "Recurring")),
-        ("minimum", ("Adjustment", "", "One-Time")),
-        ("discount", ("Adjustment", "", "Recurring")),
-        ("credit", ("Credit", "", "One-Time")),
+        ("usage", ("Usage", "Usage-Based")),
+        ("subscription", ("Purchase", "Recurring")),
+        ("minimum", ("Adjustment", "One-Time")),
+        ("discount", ("Adjustment", "Recurring")),
+        ("credit", ("Credit", "One-Time")),
     ],
 )
-def test_focus_charges_are_told_apart(home, tmp_path, line_type, expected):
-    change_warehouse(home, f"update billing.invoice_lines set line_type = '{line_type}', origin_period = '2026-08'")
+def test_focus_charges_are_told_apart(home, tmp_path, charge_type, expected, corrected):
+    line_type = "adjustment" if corrected else charge_type
+    change_warehouse(
+        home,
+        f"update billing.invoice_lines set line_type = '{line_type}', charge_type = '{charge_type}', "
+        "origin_period = '2026-08'",
+    )
     publish(home)
     rows = focus_rows(home, tmp_path)
-    assert {(row["ChargeCategory"], row["ChargeClass"], row["ChargeFrequency"]) for row in rows} == {expected}
+    assert {(row["ChargeCategory"], row["ChargeFrequency"]) for row in rows} == {expected}
+    assert {row["ChargeClass"] for row in rows} == {"Correction" if corrected else ""}
     assert all(bool(row["ConsumedQuantity"]) == (expected[0] == "Usage") for row in rows)
     assert {row["ChargePeriodStart"][:7] for row in rows} <= {"2026-07", "2026-08"}
 
@@ -291,6 +313,17 @@ def test_focus_invoices_exist_once_they_are_final(home, tmp_path):
     change_warehouse(home, "update billing.invoice_lines set status = 'final'")
     publish(home)
     assert "2026-09/acct-alpha/EUR" in {row["InvoiceId"] for row in focus_rows(home, tmp_path)}
+
+
+def test_focus_of_a_child_names_the_account_that_is_invoiced(home, tmp_path):
+    change_warehouse(
+        home, "update billing.invoice_lines set invoice_account_id = 'acct-alpha' where account_id = 'acct-beta'"
+    )
+    publish(home)
+    of_beta = focus_rows(home, tmp_path, account="acct-beta")
+    assert {(row["BillingAccountId"], row["SubAccountId"]) for row in of_beta} == {("acct-alpha", "acct-beta")}
+    of_alpha = focus_rows(home, tmp_path / "parent", account="acct-alpha")
+    assert {row["SubAccountId"] for row in of_alpha} == {"", "acct-beta"}
 
 
 def test_focus_of_one_account(published, tmp_path):
@@ -355,7 +388,7 @@ def test_an_adjustment_names_the_period_that_it_corrects(home, tmp_path):
 def statement_of(name) -> Statement:
     """A statement with one line, in which the account and the SKU bear this name."""
     line = {
-        "line_id": "line", "line_type": "usage", "sku": "api.calls", "sku_name": name, "region": name,
+        "line_id": "line", "account_id": "a", "invoice_account_id": "a", "line_type": "usage", "sku": "api.calls", "sku_name": name, "region": name,
         "pricing_model": "per_unit", "quantity": Decimal("12345678901234567890123456789.123456789"), "unit": "unit",
         "amount": Decimal("0.25"), "currency_code": "USD", "billing_period": SEPTEMBER, "origin_period": SEPTEMBER,
     }  # fmt: skip
@@ -457,6 +490,23 @@ def test_a_statement_that_does_not_add_up_is_not_written(home, tmp_path):
     with pytest.raises(UsageWarehouseError, match="acct-beta in 2026-09 do not add up"):
         export(home, "finance", SEPTEMBER, "pdf", tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_child_stands_on_the_statement_of_its_parent_and_has_none_of_its_own(home, tmp_path):
+    change_warehouse(
+        home,
+        """
+        update billing.invoice_lines set invoice_account_id = 'acct-alpha' where account_id = 'acct-beta';
+        create or replace table billing.invoices as
+            select billing_period, invoice_account_id as account_id, currency_code,
+                sum(amount)::decimal(38, 6) as amount, 'x' as status, count(*) as line_count
+            from billing.invoice_lines group by all""",
+    )
+    publish(home)
+    with pytest.raises(UsageWarehouseError, match="acct-beta is charged on the invoice of acct-alpha in 2026-09"):
+        export(home, "finance", SEPTEMBER, "pdf", tmp_path, account="acct-beta")
+    [path] = export(home, "finance", SEPTEMBER, "pdf", tmp_path, account="acct-alpha")
+    assert "acct-beta: API calls" in text_of(path)
 
 
 def test_an_account_without_charges_gets_a_statement_that_says_so(home, tmp_path):

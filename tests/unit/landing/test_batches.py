@@ -179,17 +179,26 @@ def test_a_lost_manifest_stops_the_landing_and_removes_nothing(land, settings, t
     assert lake_bytes(settings.home) == before
 
 
-def test_a_file_that_changes_while_it_is_read_stops_the_landing(settings, tmp_path):
-    dump = write_dump(tmp_path / "a.jsonl", 20)
+def test_a_file_that_changes_while_it_is_read_waits_for_the_next_landing(settings, tmp_path):
+    dump = write_dump(tmp_path / "in/a.jsonl", 20)
+    write_dump(tmp_path / "in/b.jsonl", 7, start=100)
 
     def still_writing(file_name: str, records: int) -> None:
-        with dump.open("a") as file:
-            file.write("{}\n")
+        if file_name == "a.jsonl":
+            with dump.open("a") as file:
+                file.write("{}\n")
 
-    with pytest.raises(UsageWarehouseError, match="changed while it was landed"):
-        landing.land(settings, [dump], LANDED_AT, on_progress=still_writing)
-    assert landing.manifests(settings) == []
-    assert landing.land(settings, [dump], LANDED_AT).records == 21
+    result = landing.land(settings, [tmp_path / "in"], LANDED_AT, on_progress=still_writing)
+    assert [(file.file_order, file.file_name, file.records) for file in result.files] == [(1, "b.jsonl", 7)]
+    [waiting] = result.postponed
+    assert (waiting.file_name, "changed while it was" in waiting.reason) == ("a.jsonl", True)
+    assert landing.land(settings, [tmp_path / "in"], LANDED_AT).records == 21
+
+
+def test_a_file_that_is_taken_away_while_it_is_read_lands_as_it_was(settings, tmp_path):
+    dump = write_dump(tmp_path / "a.jsonl", 60_000)
+    result = landing.land(settings, [dump], LANDED_AT, on_progress=lambda name, records: dump.unlink(missing_ok=True))
+    assert (result.postponed, result.records) == ([], 60_000)
 
 
 def test_progress_is_told_by_file(settings, tmp_path):

@@ -138,6 +138,12 @@ def test_times_in_all_their_forms(land_lines):
     assert [str(row["event_ts"]) for row in rows] == [f"2026-09-15 {time}" for time in forms.values()]
 
 
+def test_a_leap_second_is_the_last_microsecond_of_its_day(land_lines):
+    forms = ["2016-12-31T23:59:60Z", "2016-12-31T23:59:60.75Z", "2017-01-01T05:29:60+05:30"]
+    rows = land_lines(*[event(event_ts=form) for form in forms]).accepted
+    assert [row["event_ts"] for row in rows] == [datetime(2016, 12, 31, 23, 59, 59, 999999)] * 3
+
+
 def test_an_unreadable_ingestion_time_is_kept_in_extra(land_lines):
     rows = land_lines(event(ingested_ts="yesterday", a=1), event(ingested_ts="2026-09-15T10:00:01Z")).accepted
     assert (rows[0]["ingested_ts"], rows[0]["extra"]) == (None, '{"a":1,"ingested_ts":"yesterday"}')

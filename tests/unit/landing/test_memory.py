@@ -9,13 +9,14 @@ from pathlib import Path
 from tests.unit.landing.conftest import event
 
 LAND = """
-import re, sys
+import re, resource, sys
 from pathlib import Path
 from orchestration import landing
 from orchestration.settings import Settings, parse_instant
 result = landing.land(Settings(Path(sys.argv[1]), "1GB", 2), [Path(sys.argv[2])], parse_instant("2026-10-01T02:00:00Z"))
-# the peak of this program: getrusage would also count the pages of the process that forked it
-print(result.records, re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+# the peak of this program (getrusage would also count the pages of the process that forked it), and of its parser
+own = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+print(result.records, max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
 """
 
 

@@ -85,13 +85,27 @@ FAULTS = [
     ("price_tiers", TIER + "x,1.5,,1\n", "row 1: tier_number '1.5' is not a whole number"),
     ("price_tiers", TIER + "x,1,,0.0000000000001\n", "row 1: unit_price '0.0000000000001' is not a decimal number"),
     ("commitments", "commitment_id,account_id,currency_code,minimum_amount\nc,a,USD,1\nc,a,USD,1\n", "duplicate key"),
+    ("commitments", "commitment_id,account_id,currency_code,minimum_amount\nc,a,USD,-1\n", "'-1' is below 0"),
     ("discounts", "discount_id,account_id,percent\nd,a,ten\n", "row 1: percent 'ten' is not a decimal number"),
-    ("credits", "credit_id,account_id,currency_code,amount,granted_at\nc,a,USD,5,\n", "row 1: granted_at is empty"),
+    ("discounts", "discount_id,account_id,percent\nd,a,100.5\n", "row 1: percent '100.5' is above 100"),
+    ("discounts", "discount_id,account_id,percent\nd,a,-1\n", "row 1: percent '-1' is below 0"),
+    ("credits", "credit_id,account_id,currency_code,amount,granted_at\nc,a,USD,,\n", "row 1: amount is empty"),
     (
         "subscriptions",
         "subscription_id,account_id,sku,currency_code,monthly_amount\ns,a,x,usd,5\n",
         "'usd' is not a known currency",
     ),
+    (
+        "subscriptions",
+        "subscription_id,account_id,sku,currency_code,monthly_amount\ns,a,x,USD,-5\n",
+        "monthly_amount '-5' is below 0",
+    ),
+    (
+        "accounts",
+        "account_id,currency_code,parent_account_id\na,USD,b\nb,USD,c\nc,USD,b\nd,USD,gone\n",
+        "row 1: parent_account_id runs in a circle: b → c → b",
+    ),
+    ("credits", "credit_id,account_id,currency_code,amount,granted_at\nc,a,USD,-5,2026-09-01\n", "'-5' is below 0"),
     ("fx_rates", "rate_date,from_currency,to_currency,rate\n2026-09-01,EUR,USD,0\n", "row 1: rate '0' is not above 0"),
     (
         "fx_rates",

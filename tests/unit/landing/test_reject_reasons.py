@@ -46,6 +46,20 @@ PAIRS = [
     ("invalid_event_ts", event(event_ts="2026-09-31T10:00:00Z"), event(event_ts="2026-09-30T10:00:00Z")),
     ("invalid_event_ts", event(event_ts="2026-09-15T10:00:60Z"), event(event_ts="2026-09-15T10:00:59.999999999Z")),
     ("invalid_event_ts", event(event_ts="2026-09-15"), event(event_ts="2026-09-15 00:00Z")),
+    # a leap second stands at the end of a UTC month
+    ("invalid_event_ts", event(event_ts="2026-09-15T23:59:60Z"), event(event_ts="2016-12-31T23:59:60Z")),
+    ("invalid_event_ts", event(event_ts="2016-12-31T23:59:60+01:00"), event(event_ts="2017-01-01T00:59:60.5+01:00")),
+    ("invalid_event_ts", event(event_ts="2016-12-31T23:59:61Z"), event(event_ts="2012-06-30 23:59:60Z")),
+    (
+        "event_ts_out_of_range",
+        event(event_ts="9999-12-31T23:59:59-14:00", ingested_ts="9999-12-31T23:59:59Z"),
+        event(event_ts="9999-12-31T23:59:59Z", ingested_ts="9999-12-31T23:59:59Z"),
+    ),
+    (
+        "event_ts_out_of_range",
+        event(event_ts=999_999_999_999_999, ingested_ts=999_999_999_999_999),
+        event(event_ts=1788000000000, ingested_ts=999_999_999_999_999),
+    ),
     ("invalid_event_ts", event(event_ts=1788000000000.5), event(event_ts=1788000000000)),
     ("invalid_event_ts", event(event_ts="soon"), event(event_ts="20260915T100000Z")),
     ("event_ts_out_of_range", event(event_ts="1999-12-31T23:59:59.999999Z"), event(event_ts="2000-01-01T00:00:00Z")),

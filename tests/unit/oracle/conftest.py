@@ -99,6 +99,10 @@ class House:
     def result(self) -> Result:
         return compute(self.landings, self.closes)
 
+    def result_as_of(self, moment: datetime) -> Result:
+        """As `result`, with the periods that have not ended at this moment still running."""
+        return compute(self.landings, self.closes, as_of=moment)
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:

@@ -1,5 +1,6 @@
 """The oracle's invoice lines, closes, adjustments and reconciliation against figures worked out by hand."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_price_change_makes_slices(house):
     assert lines(house.result) == {("global", "old"): (25, D(15)), ("global", "new"): (10, D(20))}
 
 
-def test_a_plan_change_makes_slices_and_the_same_price_is_one_line(house):
+def test_each_change_of_plan_begins_a_slice(house):
     plans = [PLANS, ("acme", "basic", "", "2026-10-10"), ("acme", "pro", "2026-10-10", "2026-10-20")]
     plans += [("acme", "basic", "2026-10-20", "")]
     prices = [PRICES, ("b", "basic", "api", "*", "USD", "per_unit", "", "", "")]
@@ -52,7 +53,13 @@ def test_a_plan_change_makes_slices_and_the_same_price_is_one_line(house):
     tiers = [TIERS, ("b", "1", "", "1", ""), ("p", "1", "", "3", "")]
     events = (on("10-09"), on("10-10"), on("10-19"), on("10-20"))
     house.land(*events, account_plans=plans, prices=prices, price_tiers=tiers)
-    assert lines(house.result) == {("global", "b"): (20, D(20)), ("global", "p"): (20, D(60))}
+    found = {(line.price_id, line.slice_from): (line.quantity, line.amount) for line in house.result.lines.values()}
+    # basic until the 9th, pro from the 10th, basic again from the 20th: 10 × 1, 20 × 3, 10 × 1
+    assert found == {
+        ("b", None): (10, D(10)),
+        ("p", date(2026, 10, 10)): (20, D(60)),
+        ("b", date(2026, 10, 20)): (10, D(10)),
+    }
 
 
 def test_the_account_s_currency_goes_before_the_exact_region(house):

@@ -7,16 +7,26 @@ import pytest
 
 from tests.end_to_end.histories import Options, make_history
 from tests.oracle import compare, compute
+from tests.oracle.compare import BALANCE_FIGURES, line_key
+from tests.oracle.rating import TierCharge
 
+D = Decimal
+LINE_COLUMNS = (
+    *("billing_period", "origin_period", "account_id", "invoice_account_id", "line_type", "charge_type"),
+    *("reference_id", "sku", "region", "price_id", "pricing_model", "slice_from", "quantity", "unit", "currency_code"),
+    *("precise_amount", "amount", "fx_rate_date", "fx_rate", "reporting_amount"),
+)
 MONEY = {"precise_amount": "decimal(38,12)", "amount": "decimal(38,6)", "tier_amount": "decimal(38,12)"}
 TYPES = MONEY | {
     **dict.fromkeys(("quantity", "quantity_variance", "peak_per_minute", "p95_per_minute"), "decimal(38,9)"),
     **dict.fromkeys(("tier_quantity",), "decimal(38,9)"),
     **dict.fromkeys(("unit_price", "flat_fee"), "decimal(38,12)"),
-    **dict.fromkeys(("billed_amount", "ledger_amount", "difference_amount"), "decimal(38,6)"),
+    **dict.fromkeys(("billed_amount", "ledger_amount", "difference_amount", "allocated_amount"), "decimal(38,6)"),
     **dict.fromkeys(("event_count", "batch_id", "tier_number", "line_count", "records", "rejected"), "bigint"),
     **dict.fromkeys(("duplicates", "conflicting", "held", "unattributed", "attributed", "difference"), "bigint"),
-    **dict.fromkeys(("billing_date", "first_seen_date"), "date"),
+    **dict.fromkeys(("billing_date", "first_seen_date", "slice_from", "fx_rate_date"), "date"),
+    **dict.fromkeys(("opening_amount", "burned_amount", "expired_amount", "closing_amount"), "decimal(38,6)"),
+    **{"reporting_amount": "decimal(38,6)", "fx_rate": "decimal(38,12)"},
     "usage_hour": "timestamp",
 }
 
@@ -30,15 +40,20 @@ def marts_of(result):
     status = lambda period: "final" if period in result.final_cutoffs else "open"  # noqa: E731
     plain = ("unit", "quantity", "event_count")
     conserved = ("records", "rejected", "duplicates", "conflicting", "held", "unattributed", "attributed")
-    lines, tiers = [], []
+    lines, tiers, ids = [], [], {}
     for number, line in enumerate(result.all_lines, start=1):
-        line_id = f"line-{number}"
-        names = "billing_period origin_period account_id line_type sku region price_id pricing_model quantity unit"
-        figures = {name: getattr(line, name) for name in f"{names} currency_code precise_amount amount".split()}
-        lines.append({"line_id": line_id, **figures, "status": status(line.billing_period)})
-        for tier in line.tiers:
+        line_id = ids[id(line)] = f"line-{number}"
+        figures = {name: getattr(line, name) for name in LINE_COLUMNS}
+        figures |= {"line_id": line_id, "reporting_currency_code": "USD", "base_line_id": None}
+        if line.line_type == "discount":
+            figures["base_line_id"] = next(
+                ids[id(other)] for other in result.all_lines if line_key(other) == line_key(line.base)
+            )
+        lines.append({**figures, "status": status(line.billing_period)})
+        for tier in line.tiers or (TierCharge(1, line.quantity, None, D(0), line.precise_amount),):
             charged = {"tier_quantity": tier.quantity, "unit_price": tier.unit_price, "flat_fee": tier.flat_fee}
             tiers.append({"line_id": line_id, "tier_number": tier.tier_number} | charged | {"tier_amount": tier.amount})
+    id_of = {(row["billing_period"], row["line_type"], row["reference_id"]): row["line_id"] for row in lines}
     invoices = [
         {
             "billing_period": period,
@@ -47,7 +62,8 @@ def marts_of(result):
             "amount": amount,
             "status": status(period),
             "line_count": sum(
-                (line["billing_period"], line["account_id"], line["currency_code"]) == (period, account, currency)
+                (line["billing_period"], line["invoice_account_id"], line["currency_code"])
+                == (period, account, currency)
                 for line in lines
             ),
         }
@@ -65,6 +81,16 @@ def marts_of(result):
         "billing.invoice_lines": lines,
         "billing.invoice_line_tiers": tiers,
         "billing.invoices": invoices,
+        "billing.credit_balances": [
+            key._asdict()
+            | {name: getattr(balance, name) for name in BALANCE_FIGURES}
+            | {"status": status(key.billing_period)}
+            for key, balance in result.credit_balances.items()
+        ],
+        "billing.line_allocations": [
+            {"line_id": id_of[key[:3]], "account_id": key.account_id, "sku": key.sku, "allocated_amount": amount}
+            for key, amount in result.allocations.items()
+        ],
         "billing.unpriced_usage": usage_rows(result.unpriced, *plain),
         "finance.ledger_reconciliation": [
             key._asdict()
@@ -95,8 +121,8 @@ def fill(connection, marts):
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    """A history with closes, adjustments, unattributed, late and unpriced usage."""
-    history = make_history(3, Options(events=150, closable=True))
+    """A history with closes, lines of every type, unattributed, late and unpriced usage."""
+    history = make_history(4, Options(events=150, closable=True))
     folders = history.write(tmp_path_factory.mktemp("history"))
     keys = [key for key in history.landings[0] if key.endswith("account_plans.csv")]
     plans = folders[-1].paths / keys[0]
@@ -138,9 +164,17 @@ RELATIONS = {
         "status",
         "line_type",
         "price_id",
+        "charge_type",
+        "reference_id",
+        "invoice_account_id",
+        "fx_rate",
+        "reporting_amount",
+        "reporting_currency_code",
     ),
     "billing.invoice_line_tiers": ("tier_quantity", "tier_amount", "tier_number", "line_id"),
     "billing.invoices": ("amount", "line_count", "status", "account_id"),
+    "billing.credit_balances": ("opening_amount", "burned_amount", "expired_amount", "closing_amount", "status"),
+    "billing.line_allocations": ("allocated_amount", "account_id", "sku", "line_id"),
     "billing.unpriced_usage": ("quantity", "plan_id"),
     "finance.ledger_reconciliation": ("billed_amount", "ledger_amount", "difference_amount"),
     "operations.event_conservation": ("records", "rejected", "held", "conflicting", "difference"),
@@ -152,6 +186,8 @@ def one_row(relation):
     telling = {
         "billing.invoice_line_tiers": "where tier_quantity > 0 and tier_amount > 0",
         "billing.invoices": "where amount > 0",
+        "billing.line_allocations": "where allocated_amount <> 0",
+        "billing.invoice_lines": "where line_type = 'usage' and quantity > 0 and fx_rate is not null",
     }.get(relation, "")
     if relation in ("billing.unpriced_usage",):
         telling = "where billing_period = '2026-11'"
@@ -169,6 +205,44 @@ def test_one_changed_value_is_found(result, warehouse, relation, column):
         new = f"case {column} when 'final' then 'open' else 'final' end"
     warehouse.execute(f"update {relation} set {column} = {new} where {one_row(relation)}")
     assert compare(result, warehouse) != []
+
+
+OF_EVERY_TYPE = (
+    "amount",
+    "precise_amount",
+    "reporting_amount",
+    "reference_id",
+    "invoice_account_id",
+    "sku",
+    "slice_from",
+)
+
+
+@pytest.mark.parametrize("line_type", ["usage", "subscription", "discount", "minimum", "credit", "adjustment"])
+def test_one_changed_value_is_found_on_a_line_of_every_type(result, filled, line_type):
+    of_type = f"from billing.invoice_lines where line_type = '{line_type}' and fx_rate is not null"
+    assert filled.execute(f"select count(*) {of_type}").fetchone() != (0,)
+    row = f"line_id = (select min(line_id) {of_type})"
+    for column in OF_EVERY_TYPE:
+        changed = {"varchar": "'other'", "date": "date '2026-01-01'"}
+        new = changed.get(TYPES.get(column, "varchar"), f"{column} + {SMALLEST.get(TYPES.get(column), 1)}")
+        filled.execute("begin")
+        filled.execute(f"update billing.invoice_lines set {column} = {new} where {row}")
+        found = compare(result, filled)
+        filled.execute("rollback")
+        assert found, column
+
+
+@pytest.mark.parametrize("line_type", ["usage", "subscription", "discount", "minimum", "credit", "adjustment"])
+def test_tiers_that_do_not_sum_up_are_found_on_a_line_of_every_type(result, warehouse, line_type):
+    row = f"(select max(line_id) from billing.invoice_lines where line_type = '{line_type}' and precise_amount <> 0)"
+    warehouse.execute(f"delete from billing.invoice_line_tiers where line_id = {row}")
+    assert any("the tiers sum up to" in difference for difference in compare(result, warehouse))
+
+
+def test_a_discount_on_another_line_is_found(result, warehouse):
+    warehouse.execute("update billing.invoice_lines set base_line_id = 'line-1' where line_type = 'discount'")
+    assert any("should not be there" in difference for difference in compare(result, warehouse))
 
 
 @pytest.mark.parametrize("relation", RELATIONS)

@@ -9,6 +9,7 @@ from tests.end_to_end.histories import FIRST_MODELS, Options, histories, is_refe
 from tests.oracle import compute
 
 SEEDS = range(8)
+ADJUSTED = ("usage", "discount", "minimum")
 
 
 def results(tmp_path, options):
@@ -46,6 +47,56 @@ def test_histories_hold_every_kind_of_trouble(tmp_path):
         *("held: unknown_metric", "held: unit", "held: correction"),
     }
     assert wanted - {name for name, count in seen.items() if count} == set()
+
+
+def features(history, result):
+    """Feature → whether it occurs in this history."""
+    lines, at_price = result.all_lines, Counter(line.key[:5] for line in result.lines.values())
+    per_base = Counter(id(line.base) for line in result.discounts)
+    stepped = ("graduated", "volume", "package", "graduated_percentage")
+    shared = Counter(key[:3] for key in result.allocations)
+    return {
+        "tiers run on": any(
+            at_price[line.key[:5]] > 1 and line.pricing_model in stepped for line in result.lines.values()
+        ),
+        "several discounts on a line": max(per_base.values(), default=0) > 1,
+        "a discount on a subscription": any(line.base.line_type == "subscription" for line in result.discounts),
+        "a discount on a fee without usage": any(line.base.unit is None for line in result.discounts),
+        "a discount inside a month": any(line.slice_from for line in result.discounts),
+        "a subscription for part of a month": any(line.quantity < 1 for line in result.subscriptions),
+        "a subscription in slices": any(line.slice_from for line in result.subscriptions),
+        "a minimum": bool(result.minimums),
+        "a minimum of a parent": {line.account_id for line in result.minimums}
+        & {line.invoice_account_id for line in lines if line.invoice_account_id != line.account_id},
+        "a credit on a child": any(line.account_id != line.invoice_account_id for line in result.credits),
+        "several credits in a period": len(result.credits)
+        > len({(line.billing_period, line.account_id) for line in result.credits}),
+        "a credit that is partly used": any(
+            0 < row.burned_amount < row.opening_amount for row in result.credit_balances.values()
+        ),
+        "a credit that expires": any(row.expired_amount for row in result.credit_balances.values()),
+        "a line that is shared": max(shared.values(), default=0) > 1,
+        "an exchange rate": any(line.fx_rate_date for line in lines),
+        "no exchange rate": any(line.fx_rate is None for line in lines),
+        **{f"{kind} adjusted": any(line.charge_type == kind for line in result.adjustments) for kind in ADJUSTED},
+    }
+
+
+@pytest.mark.parametrize("closable", [False, True])
+def test_histories_hold_everything_that_can_be_agreed_on(tmp_path, closable):
+    seen = Counter()
+    for history, result in results(tmp_path, Options(events=300, closable=closable)):
+        assert result.history.refused == []
+        seen.update({feature: bool(occurs) for feature, occurs in features(history, result).items()})
+    absent = {feature for feature, count in seen.items() if count < 2}
+    assert absent == (set() if closable else {f"{kind} adjusted" for kind in ADJUSTED})
+
+
+def test_without_terms_and_parents_there_are_usage_lines_only(tmp_path):
+    history = make_history(1, Options(events=300, terms=False, parents=False))
+    result = compute(history.write(tmp_path))
+    assert {line.line_type for line in result.all_lines} == {"usage"}
+    assert all(line.invoice_account_id == line.account_id for line in result.all_lines)
 
 
 def test_closable_histories_are_priced_and_tie_out(tmp_path):
@@ -89,8 +140,27 @@ def test_the_laws_hold(history, tmp_path_factory):
     )
     for line in result.lines.values():
         assert line.precise_amount == sum(tier.amount for tier in line.tiers)
+    check_the_laws_of_terms(result)
     billed = sum(row.billed_amount for row in result.ledger.values())
     assert billed == sum(result.invoices.values()) == sum(line.amount for line in result.all_lines)
+
+
+def check_the_laws_of_terms(result):
+    """Discounts take no more than there is, no invoice is paid beyond what it owes, nothing is lost in sharing."""
+    for base in {id(line.base): line.base for line in result.discounts}.values():
+        off = -sum(line.precise_amount for line in result.discounts if line.base is base)
+        assert 0 <= off * (1 if base.precise_amount > 0 else -1) <= abs(base.precise_amount)
+    paid = {(line.billing_period, line.invoice_account_id, line.currency_code) for line in result.credits}
+    assert all(result.invoices[key] >= 0 for key in paid)
+    for row in result.credit_balances.values():
+        assert min(row.opening_amount, row.burned_amount, row.expired_amount, row.closing_amount) >= 0
+    for line in (*result.minimums, *result.credits):
+        parts = [
+            amount
+            for key, amount in result.allocations.items()
+            if key[:3] == (line.billing_period, line.line_type, line.reference_id)
+        ]
+        assert sum(parts) == line.amount
 
 
 @pytest.mark.parametrize("batch_id", [1, 2])

@@ -175,6 +175,11 @@ def test_an_unreadable_file_stops_no_other(house, name, content):
 ACCOUNTS = [("account_id", "currency_code", "billing_timezone"), ("acme", "USD", "UTC")]
 KEYS = [("key_type", "key_value", "account_id", "valid_from", "valid_to")]
 TIERS = [("price_id", "tier_number", "up_to", "unit_price")]
+PARENTS = ("account_id", "currency_code", "parent_account_id")
+DISCOUNTS = ("discount_id", "account_id", "percent")
+COMMITMENTS = ("commitment_id", "account_id", "currency_code", "minimum_amount")
+CREDITS = ("credit_id", "account_id", "currency_code", "amount")
+SUBSCRIPTIONS = ("subscription_id", "account_id", "sku", "currency_code", "monthly_amount")
 
 
 @pytest.mark.parametrize(
@@ -192,6 +197,12 @@ TIERS = [("price_id", "tier_number", "up_to", "unit_price")]
         ("price_tiers", [*TIERS, ("p", "1", "10", "1"), ("p", "2", "10", "1")]),
         ("price_tiers", [*TIERS, ("p", "1", "", "1"), ("p", "2", "10", "1")]),
         ("price_tiers", [*TIERS, ("p", "2", "", "1")]),
+        ("accounts", [PARENTS, ("acme", "USD", "acme")]),
+        ("accounts", [PARENTS, ("acme", "USD", "c"), ("b", "USD", "acme"), ("c", "USD", "b"), ("d", "USD", "b")]),
+        *(("discounts", [DISCOUNTS, ("d", "acme", percent)]) for percent in ("-0.1", "100.000000001", "1.0000000001")),
+        ("commitments", [COMMITMENTS, ("c", "acme", "USD", "-1")]),
+        ("credits", [CREDITS, ("c", "acme", "USD", "-0.01")]),
+        ("subscriptions", [SUBSCRIPTIONS, ("s", "acme", "seats", "USD", "-1")]),
     ],
 )
 def test_a_broken_reference_file_is_refused_whole(house, table, rows):
@@ -205,4 +216,15 @@ def test_a_broken_reference_file_is_refused_whole(house, table, rows):
 def test_touching_validity_is_no_overlap(house):
     rows = [*KEYS, ("api_key", "k", "a", "", "2026-02-01"), ("api_key", "k", "b", "2026-02-01", "")]
     house.land(attribution_keys=rows)
+    assert house.result.history.refused == []
+
+
+def test_the_limits_of_agreed_terms_and_a_parent_that_does_not_exist_are_no_fault(house):
+    house.land(
+        accounts=[PARENTS, ("acme", "USD", "gone"), ("b", "USD", "acme"), ("c", "USD", "acme")],
+        discounts=[DISCOUNTS, ("a", "acme", "0"), ("b", "acme", "100"), ("c", "acme", "12.1234567890")],
+        commitments=[COMMITMENTS, ("c", "acme", "USD", "0")],
+        credits=[CREDITS, ("c", "acme", "USD", "0")],
+        subscriptions=[SUBSCRIPTIONS, ("s", "acme", "seats", "USD", "0")],
+    )
     assert house.result.history.refused == []

@@ -67,18 +67,22 @@ def test_monthly_usage_counts_every_attributed_event(expected):
     assert sum(row["event_count"] for row in expected["usage_monthly"]) == attributed
 
 
-def test_lines_sum_to_bills_and_invoices(expected):
+def test_lines_sum_to_bills_and_to_the_invoices_of_parents(made, expected):
     by_account = ("billing_period", "account_id", "currency_code")
     lines, adjustments = expected["invoice_lines"], expected["adjustments"]
     assert summed(lines, by_account) == summed(expected["billed_usage"], by_account)
-    assert summed([*lines, *adjustments], by_account) == summed(expected["invoices"], by_account)
+    accounts = rows(made, "2026-10-01", "accounts")
+    invoiced_on = {row["account_id"]: row["parent_account_id"] or row["account_id"] for row in accounts}
+    assert len(set(invoiced_on.values())) < len(accounts)
+    moved = [line | {"account_id": invoiced_on[line["account_id"]]} for line in [*lines, *adjustments]]
+    assert summed(moved, by_account) == summed(expected["invoices"], by_account)
 
 
 def test_revenue_is_believable(expected):
     in_usd = {"USD": Decimal(1), "EUR": Decimal("1.09"), "JPY": Decimal("0.0067")}
     for period in ("2026-09", "2026-10"):
         bills = [row for row in expected["invoices"] if row["billing_period"] == period]
-        assert len({row["account_id"] for row in bills}) == 40
+        assert len({row["account_id"] for row in bills}) == 38  # 40 accounts, two of them with a parent
         assert 100_000 <= sum(Decimal(row["amount"]) * in_usd[row["currency_code"]] for row in bills) <= 300_000
 
 

@@ -6,6 +6,10 @@ closed_lines as (
     select * from {{ ref('stg_finalized__invoice_lines') }}
 ),
 
+lines as (
+    select * from {{ ref('int_invoice_lines') }} where status <> 'final'
+),
+
 rated as (
     select * from {{ ref('int_line_tiers_rated') }}
 ),
@@ -15,28 +19,24 @@ adjusted as (
 ),
 
 usage_tiers as (
-    select
-        {{ line_id(["billing_period", "account_id", "'usage'", "sku", "region", "unit", "price_id"]) }} as line_id,
-        billing_period, tier_number, charged_quantity as tier_quantity, unit_price, flat_fee, rate_percent, tier_amount
+    select line_id, billing_period, tier_number, charged_quantity as tier_quantity, unit_price, flat_fee, rate_percent, tier_amount
     from rated
     where scenario = 'billed'
 ),
 
 rebilled_tiers as (
     select
-        {{ line_id(["adjusted.billing_period", "adjusted.origin_period", "adjusted.account_id", "'adjustment'", "adjusted.side", "adjusted.sku", "adjusted.region", "adjusted.unit", "adjusted.price_id"]) }} as line_id,
+        adjusted.line_id,
         adjusted.billing_period, tier_number, charged_quantity as tier_quantity, unit_price, flat_fee, rate_percent, tier_amount
     from adjusted
-    inner join rated
-        on rated.scenario = 'known' and adjusted.origin_period = rated.billing_period and adjusted.account_id = rated.account_id
-        and adjusted.sku = rated.sku and adjusted.region = rated.region and adjusted.unit is not distinct from rated.unit and adjusted.price_id = rated.price_id
+    inner join rated on rated.scenario = 'known' and adjusted.origin_line_id = rated.line_id
     where adjusted.side = 'rebilling'
 ),
 
--- a reversal takes back the tiers of everything billed so far for its key
+-- a reversal takes back the tiers of everything billed so far for its line
 reversed_tiers as (
     select
-        {{ line_id(["adjusted.billing_period", "adjusted.origin_period", "adjusted.account_id", "'adjustment'", "adjusted.side", "adjusted.sku", "adjusted.region", "adjusted.unit", "adjusted.price_id"]) }} as line_id,
+        adjusted.line_id,
         adjusted.billing_period,
         closed_tiers.tier_number,
         -sum(closed_tiers.tier_quantity) as tier_quantity,
@@ -45,13 +45,25 @@ reversed_tiers as (
         max(closed_tiers.rate_percent) as rate_percent,
         -sum(closed_tiers.tier_amount) as tier_amount
     from adjusted
-    inner join closed_lines
-        on adjusted.origin_period = closed_lines.origin_period and adjusted.account_id = closed_lines.account_id
-        and adjusted.sku = closed_lines.sku and adjusted.region = closed_lines.region and adjusted.unit is not distinct from closed_lines.unit
-        and adjusted.price_id = closed_lines.price_id and closed_lines.line_type in ('usage', 'adjustment')
+    inner join closed_lines on adjusted.origin_line_id = closed_lines.origin_line_id
     inner join closed_tiers on closed_lines.line_id = closed_tiers.line_id
     where adjusted.side = 'reversal'
     group by all
+),
+
+-- what is not rated by tiers (subscriptions, discounts, minimums, credits) is one sum
+sums as (
+    select
+        line_id,
+        billing_period,
+        1 as tier_number,
+        0 as tier_quantity,
+        0 as unit_price,
+        precise_amount as flat_fee,
+        0 as rate_percent,
+        precise_amount as tier_amount
+    from lines
+    where charge_type <> 'usage' and not (line_type = 'adjustment' and line_id in (select line_id from reversed_tiers))
 ),
 
 tiers as (
@@ -62,6 +74,8 @@ tiers as (
     select * from rebilled_tiers
     union all by name
     select * from reversed_tiers
+    union all by name
+    select * from sums
 ),
 
 final as (

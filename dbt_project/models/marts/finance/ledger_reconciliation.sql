@@ -88,10 +88,11 @@ caused as (
             when difference_amount = 0 then null
             when in_another_currency.sku is not null then 'fx'
             when shifted.sku is not null then 'timing'
-            when billed_amount is null then 'missing_in_usage'
+            when billed_amount is null and ledger_amount is distinct from with_unattributed_amount then 'missing_in_usage'
             when ledger_amount is null then 'missing_in_ledger'
             when ledger_amount = known_to_ledger_amount then 'late_usage'
             when ledger_amount = with_duplicates_amount then 'duplicate'
+            when ledger_amount = with_unattributed_amount then 'unattributed'
             when ledger_amount in (previous_price_amount, next_price_amount) then 'price'
             when abs(difference_amount) <= minor_amount * line_count then 'rounding'
             else 'unexplained'
