@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from orchestration.landing.events import Tally, Workshop
 from orchestration.landing.find import Dump, NotNow, find
 from orchestration.landing.lake import EVENTS, REJECTED, PartWriter, write_parquet
 from orchestration.landing.parsing import Parser
+from orchestration.landing.pii import Redactor
 from orchestration.landing.reference_tables import TABLES
 from orchestration.landing.result import FileResult, Ignored, Known, LandingResult, ReferenceResult
 from orchestration.settings import Settings, now, tight_modes
@@ -44,10 +45,11 @@ def land(
 def _land(settings: Settings, paths: list[Path] | None, as_of: datetime | None, on_progress: Progress) -> LandingResult:
     batches.recover(settings)
     known = batches.manifests(settings)
-    dumps, ignored, postponed = find(settings, paths)
+    pii_key = settings.pii_key()
+    dumps, ignored, postponed = (_named_safely(files, pii_key) for files in find(settings, paths))
     batch = _Batch(batches.next_batch_id(known), now(as_of).replace(tzinfo=None), postponed=postponed)
     new = _new(dumps, known, batch)
-    with Parser(settings, settings.pii_key(), batch.landed_at) as parser:
+    with Parser(settings, pii_key, batch.landed_at) as parser:
         _land_references(settings, parser, [dump for dump in new if dump.table], known, batch)
         _land_events(settings, parser, [dump for dump in new if not dump.table], known, batch, on_progress)
     has_new = bool(batch.files) or any(reference.status == "landed" for reference in batch.references)
@@ -64,6 +66,12 @@ def _land(settings: Settings, paths: list[Path] | None, as_of: datetime | None, 
         reject_reasons=dict(sorted(batch.reject_reasons.items())),
         pii_detections=dict(sorted(batch.pii_detections.items())),
     )
+
+
+def _named_safely(files: list[Any], pii_key: bytes) -> list[Any]:
+    """The files under the names by which they are recorded: without the e-mail addresses in them."""
+    redactor = Redactor(pii_key)
+    return [replace(file, file_name=redactor.identifier(file.file_name)) for file in files]
 
 
 def iso(instant: datetime) -> str:

@@ -3,7 +3,8 @@ pseudonyms.
 
 A pseudonym is `pii:<kind>:<first 32 hex digits of HMAC-SHA-256(key, the value's one spelling)>`: the same person has the
 same pseudonym everywhere, however the value is written, and nobody without the key can go back or guess it. Free are
-`dims` and `extra`, keys and nested values included; the contract's identifiers are not.
+`dims` and `extra`, keys and nested values included; the contract's identifiers are not: only an e-mail address is
+replaced in them too, and not in attribution keys, which reference tables must match letter by letter.
 """
 
 import csv
@@ -21,27 +22,44 @@ import pyarrow.compute as pc
 
 from orchestration.landing import exact_json
 
-# Names of fields declared sensitive, in lower case without `_` and `-`, and the kind of what they hold.
+# Names of fields declared sensitive, in lower case without blanks, `_`, `-` and `.`, and the kind of what they hold.
 SENSITIVE_FIELDS = {
     "email": "email",
     "emailaddress": "email",
     "useremail": "email",
+    "mailaddress": "email",
     "phone": "phone",
     "phonenumber": "phone",
+    "mobile": "phone",
+    "mobilenumber": "phone",
+    "mobilephone": "phone",
+    "msisdn": "phone",
+    "telephone": "phone",
+    "telephonenumber": "phone",
     "ip": "ip",
     "ipaddress": "ip",
     "clientip": "ip",
+    "clientipaddress": "ip",
     "remoteaddr": "ip",
+    "remoteip": "ip",
+    "sourceip": "ip",
+    "xforwardedfor": "ip",
     "cardnumber": "card",
+    "cardno": "card",
     "creditcard": "card",
+    "creditcardnumber": "card",
     "ssn": "ssn",
+    "socialsecuritynumber": "ssn",
     "firstname": "name",
     "lastname": "name",
+    "givenname": "name",
+    "familyname": "name",
+    "surname": "name",
     "fullname": "name",
     "username": "name",
 }
 
-_SENSITIVE_NAME = "(?:" + "|".join("[_-]*".join(name) for name in SENSITIVE_FIELDS) + ")[_-]*"
+_SENSITIVE_NAME = "(?:" + "|".join("[ ._-]*".join(name) for name in SENSITIVE_FIELDS) + ")[ ._-]*"
 
 
 @dataclass(frozen=True)
@@ -102,19 +120,19 @@ LOOKS = (
 _PATTERNS = [(look, re.compile(f"(?P<harmless>{_HARMLESS})|{look.pattern}")) for look in LOOKS]
 
 # An e-mail address is looked for from its middle, so that a long run without one costs nothing.
-_EMAIL_MIDDLE = re.compile(r"@|%40|\\u0040")
-_EMAIL_LOCAL = re.compile(r"[\w.%+'-]{1,64}\Z")
-_EMAIL_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,63}")
+# Half surrogates stand for the bytes of a rejected record that are no UTF-8.
+_AT = re.compile(r"@|%40|\\u0040|\uff20")
+_EMAIL_LOCAL = re.compile(r"[\w.%+'\udc80-\udcff-]{1,64}\Z")
+_EMAIL_DOMAIN = re.compile(r"(?:[\w\udc80-\udcff-]{1,63}\.){1,8}[^\W\d_]{2,63}")
 _DIGITS = re.compile(r"[0-9]|::")
 
-_AT = re.compile(r"%40|\\u0040")
 _DIGITS_SET_APART = re.compile(r"[ ().+-]*[0-9][0-9 ().+-]*")
 _NO_DIGIT = re.compile(r"[^0-9]")
 
 # RE2: what a JSON text must hold to be worth a look in Python. Wider than the looks, never narrower.
 SUSPECT = "|".join(
     [
-        r"@|%40|\\",
+        r"@|%40|\\|\x{ff20}",
         r"[0-9]\.[0-9]{1,3}\.[0-9]",
         r"[0-9A-Fa-f:]:[0-9A-Fa-f:]",
         r"[2-6](?:[ -]?[0-9]){12}",
@@ -124,7 +142,9 @@ SUSPECT = "|".join(
     ]
 )
 
+_SEPARATORS = re.compile(r"[ ._-]")
 _PSEUDONYM = re.compile(r"pii:[a-z]+:[0-9a-f]{32}")
+_ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
 # The members of a JSON object as bytes may hold them: quotes are doubled in a CSV cell, and escaped as often as the text
 # lies inside another one. A value that is no text is a number, or an object or array without others in it. Any may be cut off where the record is.
 _TEXT_IN_QUOTES = {
@@ -156,7 +176,7 @@ def one_spelling(kind: str, value: str) -> str:
 
 
 def _plain_name(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
+    return _SEPARATORS.sub("", name.lower())
 
 
 @dataclass
@@ -176,20 +196,30 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Free text with everything that looks personal replaced; the rest stays as it is."""
-        text = self._emails(text)
+        text = self._emails(text, lambda address: self.pseudonym("email", address))
         if _DIGITS.search(text):
             for look, pattern in _PATTERNS:
                 text = self._replaced(text, look, pattern)
         return text
 
-    def _emails(self, text: str) -> str:
+    def identifier(self, text: str) -> str:
+        """An identifier with the e-mail addresses in it replaced; two that differ, if only by case, stay two."""
+        return self._emails(text, self._marked)
+
+    def _marked(self, address: str) -> str:
+        shown = self.pseudonym("email", address)
+        if address == one_spelling("email", address):
+            return shown
+        return f"{shown}.{hmac.digest(self.key, address.encode('utf-8', 'surrogateescape'), 'sha256').hex()[:8]}"
+
+    def _emails(self, text: str, replaced: Callable[[str], str]) -> str:
         kept, done = [], 0
-        for middle in _EMAIL_MIDDLE.finditer(text):
+        for middle in _AT.finditer(text):
             local = _EMAIL_LOCAL.search(text[max(done, middle.start() - 64) : middle.start()])
             domain = _EMAIL_DOMAIN.match(text, middle.end())
             if local and domain:
                 start = middle.start() - len(local.group())
-                kept += [text[done:start], self.pseudonym("email", text[start : domain.end()])]
+                kept += [text[done:start], replaced(text[start : domain.end()])]
                 done = domain.end()
         return "".join(kept) + text[done:] if kept else text
 
@@ -242,12 +272,21 @@ class Redactor:
 
         `header` names the cells of a CSV record.
         """
-        text = record.decode("utf-8", "surrogateescape")
+        text, before = record.decode("utf-8", "surrogateescape"), Counter(self.detections)
+        redacted, plain = self._raw(text, header), _ESCAPE.sub(_letter, text)
+        if plain != text:  # with escapes: what hides behind them counts, else they stay as they are
+            other = Redactor(self.key)
+            unhidden = other._raw(plain, header)
+            if set(_PSEUDONYM.findall(unhidden)) != set(_PSEUDONYM.findall(redacted)):
+                self.detections, redacted = before + other.detections, unhidden
+        return redacted.encode("utf-8", "surrogateescape")
+
+    def _raw(self, text: str, header: list[str] | None) -> str:
         if header and _is_sensitive(header):
             text = self._cells(text, header)
         for member in _SENSITIVE_IN_RAW:
             text = member.sub(self._raw_member, text)
-        return self.text(text).encode("utf-8", "surrogateescape")
+        return self.text(text)
 
     def _cells(self, text: str, header: list[str]) -> str:
         """The CSV record with its sensitive cells replaced; with a cell too many or too few, counted from both ends."""
@@ -270,6 +309,12 @@ class Redactor:
         if part == "bare":
             return f"{head}{match['quote']}{self.pseudonym(kind, _compact(value))}{match['quote']}{tail}"
         return f"{head}{self.pseudonym(kind, _unescaped(value))}{tail}"
+
+
+def _letter(escape: re.Match[str]) -> str:
+    """The letter that an escape in raw JSON stands for; what would change the JSON around it stays escaped."""
+    letter = chr(int(escape[1], 16))
+    return letter if letter.isprintable() and letter not in '"\\' else escape[0]
 
 
 def _raw_cells(text: str) -> list[str]:
@@ -321,6 +366,15 @@ def redact_texts(redact: Callable[[str], str], column: pa.Array) -> pa.Array:
     if not pc.any(suspects).as_py():
         return column
     redacted = [redact(text) for text in column.filter(suspects).to_pylist()]
+    return pc.replace_with_mask(column, suspects, pa.array(redacted, column.type))
+
+
+def redact_identifiers(redactor: Redactor, column: pa.Array) -> pa.Array:
+    """A column of identifiers with the e-mail addresses in them replaced."""
+    suspects = pc.fill_null(pc.match_substring_regex(column, r"@|%40|\\u0040|\x{ff20}"), False)
+    if not pc.any(suspects).as_py():
+        return column
+    redacted = [redactor.identifier(text) for text in column.filter(suspects).to_pylist()]
     return pc.replace_with_mask(column, suspects, pa.array(redacted, column.type))
 
 

@@ -152,7 +152,7 @@ def _events(room: _Room, request: dict[str, Any], path: Path) -> Iterator[Answer
 def _reference(room: _Room, request: dict[str, Any], path: Path) -> Iterator[Answer]:
     what = (request["format"], request["table"], request["batch_id"], request["expanded_bytes"])
     rows, faults = read_reference(path, *what)
-    yield {"is": "piece", "faults": faults}, [rows]
+    yield {"is": "piece", "faults": [room.redactor.text(fault) for fault in faults]}, [rows]
 
 
 _JOBS = {"events": _events, "reference": _reference}
