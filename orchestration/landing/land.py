@@ -1,5 +1,6 @@
 """One landing from end to end: what is new becomes one batch."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from orchestration.errors import UsageWarehouseError
 from orchestration.landing import batches
 from orchestration.landing.events import Tally, Workshop
-from orchestration.landing.find import Dump, NotNow, find
+from orchestration.landing.find import COMPRESSIONS, FORMATS, Dump, NotNow, find
 from orchestration.landing.lake import EVENTS, REJECTED, PartWriter, write_parquet
 from orchestration.landing.parsing import Parser
 from orchestration.landing.pii import Redactor
@@ -23,6 +24,11 @@ from orchestration.landing.result import FileResult, Ignored, Known, LandingResu
 from orchestration.settings import Settings, now, tight_modes
 
 Progress = Callable[[str, int], None]
+
+# A file's name and its ending, which is no part of the address that may stand before it.
+ENDING = re.compile(
+    rf"(.*?)((?:\.(?:{'|'.join(FORMATS)}))?(?:\.(?:{'|'.join(COMPRESSIONS)}))?)", re.IGNORECASE | re.DOTALL
+)
 
 
 def land(
@@ -70,8 +76,11 @@ def _land(settings: Settings, paths: list[Path] | None, as_of: datetime | None, 
 
 def _named_safely(files: list[Any], pii_key: bytes) -> list[Any]:
     """The files under the names by which they are recorded: without the e-mail addresses in them."""
-    redactor = Redactor(pii_key)
-    return [replace(file, file_name=redactor.identifier(file.file_name)) for file in files]
+    redactor, named = Redactor(pii_key), []
+    for file in files:
+        stem, ending = ENDING.fullmatch(file.file_name).groups()
+        named.append(replace(file, file_name=redactor.identifier(stem) + ending))
+    return named
 
 
 def iso(instant: datetime) -> str:
