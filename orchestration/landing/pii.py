@@ -122,7 +122,7 @@ _PATTERNS = [(look, re.compile(f"(?P<harmless>{_HARMLESS})|{look.pattern}")) for
 # An e-mail address is looked for from its middle, so that a long run without one costs nothing.
 # Half surrogates stand for the bytes of a rejected record that are no UTF-8.
 _AT = re.compile(r"@|%40|\\u0040|\uff20")
-_EMAIL_LOCAL = re.compile(r"[\w.%+'\udc80-\udcff-]{1,64}\Z")
+_EMAIL_LOCAL = re.compile(r"[\w%+\udc80-\udcff][\w.%+'\udc80-\udcff-]{0,63}\Z")
 _EMAIL_DOMAIN = re.compile(r"(?:[\w\udc80-\udcff-]{1,63}\.){1,8}[^\W\d_]{2,63}")
 _DIGITS = re.compile(r"[0-9]|::")
 

@@ -83,7 +83,7 @@ ALL_PERSONAL = [(kind, value) for kind, values in PERSONAL.items() for value in 
 
 
 @pytest.mark.parametrize(("kind", "value"), ALL_PERSONAL)
-@pytest.mark.parametrize("frame", ["{}", "call {} now", '"{}"', "x={};", "({})"])
+@pytest.mark.parametrize("frame", ["{}", "call {} now", '"{}"', "'{}'", "x={};", "({})", "<{}>"])
 def test_what_looks_personal_is_replaced(kind, value, frame):
     assert Redactor(KEY).text(frame.format(value)) == frame.format(pseudonym(kind, value))
 
