@@ -1,10 +1,9 @@
-"""`make soak SECONDS=…`: crashes, random histories and bad input for so long, and one table of what was tried.
+"""`make soak SECONDS=…`: killed stages and commands, random histories and bad input for so long, and what was tried.
 
 Exits with 1 when anything was lost. A seed makes the choices, though not the instants of kills, repeatable.
 """
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 import time
@@ -14,13 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestration import summary
-from tests.faults.crashes import trials
+from tests.faults.bad_input import fuzz
+from tests.faults.crashes import chain, trials
 from tests.properties import promises
 
 Counts = dict[str, Any]
 
 
-def crashes(seconds: float, seed: int, root: Path) -> Counts:
+def stages(seconds: float, seed: int, root: Path) -> Counts:
+    return asdict(chain.soak(seconds, seed, root))
+
+
+def commands(seconds: float, seed: int, root: Path) -> Counts:
     return asdict(trials.soak(seconds, seed, root))
 
 
@@ -29,14 +33,15 @@ def histories(seconds: float, seed: int, root: Path) -> Counts:
 
 
 def bad_input(seconds: float, seed: int, root: Path) -> Counts:
-    from tests.faults.bad_input import fuzz
-
-    return dict(fuzz.run(seconds, seed))
+    return asdict(fuzz.soak(seconds, seed, root))
 
 
-LOOPS: dict[str, Callable[[float, int, Path], Counts]] = {"crashes": crashes, "histories": histories}
-if importlib.util.find_spec("tests.faults.bad_input"):
-    LOOPS["bad input"] = bad_input
+LOOPS: dict[str, Callable[[float, int, Path], Counts]] = {
+    "stages": stages,
+    "commands": commands,
+    "histories": histories,
+    "bad input": bad_input,
+}
 
 
 def soak(seconds: float, seed: int) -> dict[str, Counts]:

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from hypothesis import strategies as st
-
-from orchestration import landing, operations, warehouse
+from orchestration import closing, gates, landing, warehouse
 from orchestration.settings import Settings
 from tests.end_to_end.histories import Options, RandomHistory, make_history
 from tests.end_to_end.house import fingerprints, last_build, run, state
@@ -25,21 +23,8 @@ FINAL = {
 }
 
 
-def small_histories() -> st.SearchStrategy[RandomHistory]:
-    """Histories that a test can afford: duplicates, conflicts, late arrivals, changed mappings, closes, split at random."""
-    options = st.builds(
-        Options,
-        events=st.integers(20, 150),
-        landings=st.integers(2, 3),
-        conflicts=st.booleans(),
-        closable=st.booleans(),
-        reference_changes=st.booleans(),
-    )
-    return st.builds(make_history, st.integers(0, 2**32 - 1), options)
-
-
 def random_history(dice: random.Random, events: int) -> RandomHistory:
-    """The same by a seed, of any size."""
+    """Duplicates, conflicts, late arrivals, changed mappings, closes, split at random; of any size."""
     flags = {name: dice.random() < 0.5 for name in ("conflicts", "closable", "reference_changes")}
     options = Options(events=dice.randint(20, events), landings=dice.randint(1, 4), **flags)
     return make_history(dice.randrange(2**32), options)
@@ -70,7 +55,9 @@ def _live(settings: Settings, history: RandomHistory, landings: list[Landing]) -
         broken += _lost(settings) + _moved(settings, sealed, final)
         for close in history.closes:
             if close.after_landing == number:
-                operations.month_end(settings, close.billing_period, place.landed_at + timedelta(hours=1))
+                at = place.landed_at + timedelta(hours=1)
+                gates.run_gates(settings, close.billing_period, at)
+                closing.finalize(settings, close.billing_period, at)
         sealed, final = fingerprints(settings.finalized), _final(settings)
     warehouse.build(settings, last_build(landings), test=False)
     return broken + _lost(settings) + _moved(settings, sealed, final)

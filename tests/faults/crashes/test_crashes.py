@@ -1,11 +1,12 @@
 """Killed at any instant, or stopped by a full disk, and simply run again: the end state is that of an undisturbed run.
 
-The instants here are few and chosen; `make soak` tries random ones for as long as one likes.
+The instants here are few; `make soak` tries all of them, and whole commands, for as long as one likes.
 """
 
 import os
+import re
 import signal
-import subprocess
+import stat
 import time
 from pathlib import Path
 
@@ -13,96 +14,125 @@ import duckdb
 import pytest
 
 from tests.faults.command import Command, file_size_limit
-from tests.faults.crashes.trials import Line, Tried, after_share, state_of, when_there
+from tests.faults.crashes.chain import Chain
+from tests.faults.crashes.kills import Kill
+from tests.faults.crashes.stages import PERIOD, Stages
+from tests.faults.crashes.trials import Tried, state_of
 
-LAND, MONTH_END, NIGHTLY = 0, 1, 2
-
-
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
-    return Line(tmp_path_factory.mktemp("crashes"), commands=3)
-
-
-def test_a_killed_landing(line: Line) -> None:
-    instants = [after_share(share) for share in (0.5, 0.7, 0.8, 0.9)]
-    tried = line.try_out(
-        LAND, [*instants, when_there(".scratch/landing/*"), when_there("lake/usage_events/*/*")], Tried()
-    )
-    assert tried.losses == [] and tried.kills >= 3
+# How many of a stage's instants are tried.
+TRIED = {"land": 4, "gates": 2, "publish": 2, "close": 4}
 
 
-def test_a_killed_month_end(line: Line) -> None:
-    """In the middle of the first build; the period is final and the marts do not know yet; one audience has its file."""
-    instants = [after_share(0.4), when_there("finalized/*/receipt.json"), when_there("published/finance.duckdb")]
-    tried = line.try_out(MONTH_END, instants, Tried())
-    assert tried.losses == [] and tried.kills == 3
+def spread(instants: list[Kill], count: int) -> list[Kill]:
+    """So many of them from first to last; an odd step, so that opened files and others come in turn."""
+    step = max(1, len(instants) // count) | 1
+    return instants[step // 2 :: step][:count]
 
 
-def test_a_killed_night(line: Line) -> None:
-    """The batch has landed; in the middle of the incremental models; gates of one of two periods are stored."""
-    instants = [when_there("lake/batches/*"), after_share(0.4), when_there("gates/results/*.json")]
-    tried = line.try_out(NIGHTLY, instants, Tried())
-    assert tried.losses == [] and tried.kills == 3
+@pytest.mark.parametrize(("stage", "count"), TRIED.items())
+def test_killed_between_two_changes_of_the_home(chain: Chain, stages: Stages, stage: str, count: int) -> None:
+    kills = spread(chain.kills(stage), count)
+    assert len(kills) == count and {kill.opened for kill in kills} == {True, False}
+    tried = Tried()
+    for kill in kills:
+        chain.try_out(stages, stage, kill, tried)
+    assert (tried.kills, tried.losses) == (count, [])
 
 
-def test_the_harness_sees_a_loss(line: Line) -> None:
+def test_a_build_killed_again_and_again(chain: Chain, stages: Stages) -> None:
+    """Early, where the clock falls into the work of the database, and late, with some marts old and some new."""
+    chain.restore("build")
+    late = chain.ended["build"].nodes - 20
+    for kill in (Kill(seconds=1.5), Kill(node=late)):
+        assert stages.run("build", chain.home, chain.as_of, kill=kill).status == -signal.SIGKILL
+    assert stages.run("build", chain.home, chain.as_of).error == ""
+    assert state_of(chain.home).differences(chain.states["build"]) == []
+
+
+def test_the_harness_sees_a_loss(chain: Chain) -> None:
     """A harness that cannot fail would prove nothing: a lost row, a changed byte and a leftover each show."""
-    whole = state_of(line.home)
-    assert whole.differences(state_of(line.home)) == []
-    with duckdb.connect(str(line.home / "warehouse.duckdb")) as connection:
+    chain.restore("close")
+    whole = state_of(chain.home)
+    assert whole.differences(chain.states["publish"]) == []
+    with duckdb.connect(str(chain.home / "warehouse.duckdb")) as connection:
         connection.execute("delete from billing.invoice_lines where rowid = 0")
-    manifest = next((line.home / "lake" / "batches").iterdir())
+    manifest = next((chain.home / "lake" / "batches").iterdir())
     manifest.write_bytes(manifest.read_bytes() + b" ")
-    (line.home / "gates" / "results" / ".draft.1").touch()
-    assert set(whole.differences(state_of(line.home))) >= {
+    (chain.home / "gates" / "results" / ".draft.1").touch()
+    assert set(whole.differences(state_of(chain.home))) >= {
         "rows of billing.invoice_lines differ",
         f"lake/batches/{manifest.name} differs",
         "gates/results/.draft.1 is only in one",
     }
 
 
-@pytest.mark.parametrize(
-    ("number", "limit"), [(LAND, 1_000), (LAND, 4_000), (MONTH_END, 100_000), (MONTH_END, 2_500_000)]
-)
-def test_a_full_disk_stops_in_one_line_and_nothing_is_half_done(line: Line, number: int, limit: int) -> None:
-    """The larger limit of a month-end lets dbt's notes through, and ends in the warehouse or in a published file."""
-    line.restore(number)
-    names_before = state_of(line.home).names
-    command = line.commands[number]
-    stopped = command.run(line.home, preexec_fn=file_size_limit(limit))
-    assert stopped.returncode == 1, stopped.stdout
-    assert len(stopped.stderr.splitlines()) == 1 and "beyond the limit" in stopped.stderr, stopped.stderr
-    if number == LAND:
-        assert state_of(line.home).names - names_before <= {".lock"}
-    assert not list(line.home.glob(".scratch/*/*"))
-    done = command.run(line.home)
-    assert done.returncode == 0, done.stderr
-    assert state_of(line.home).differences(line.states[number]) == []
+@pytest.mark.parametrize(("stage", "limit"), [("land", 4_000), ("build", 1_000_000), ("publish", 100_000)])
+def test_a_full_disk_stops_in_one_line_and_nothing_is_half_done(
+    chain: Chain, stages: Stages, stage: str, limit: int
+) -> None:
+    chain.restore(stage)
+    before = state_of(chain.home)
+    stopped = stages.run(stage, chain.home, chain.as_of, limit=limit)
+    assert stopped.status == 1 and len(stopped.error.splitlines()) == 1
+    assert "a file may not grow beyond the limit" in stopped.error, stopped.error
+    if stage != "build":  # which brings one model after the other up to date
+        assert state_of(chain.home).names - before.names <= {".lock"}
+    assert not list(chain.home.glob(".scratch/*"))
+    assert stages.run(stage, chain.home, chain.as_of).error == ""
+    assert state_of(chain.home).differences(chain.states[stage]) == []
 
 
-def test_a_second_run_waits_and_readers_go_on(line: Line) -> None:
-    line.restore(NIGHTLY)
-    first = Command("build", ("build",)).start(line.home)
+def test_the_command_line_tells_a_full_disk_in_one_line(chain: Chain, tmp_path: Path) -> None:
+    command = Command("land", ("land", str(chain.after / "inbox")))
+    stopped = command.run(tmp_path / "home", preexec_fn=file_size_limit(1_000))
+    assert stopped.returncode == 1 and len(stopped.stderr.splitlines()) == 1, stopped.stderr
+    assert "beyond the limit" in stopped.stderr
+    assert {path.name for path in (tmp_path / "home").rglob("*") if path.is_file()} == {".lock"}
+
+
+def test_a_key_is_made_whole_or_not_at_all(chain: Chain, stages: Stages) -> None:
+    """Whatever the instant at which the first landing ever is killed."""
+    known = set()
+    chain.restore("land")
+    for kill in spread(chain.kills("land")[:24], 8):
+        stages.run("land", chain.home, chain.as_of, kill=kill, key=False)
+        if (kept := chain.home / ".pii_key").exists():
+            known.add(kept.read_text())
+            assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stages.run("land", chain.home, chain.as_of, key=False).error == ""
+    known.add(kept.read_text())
+    assert len(known) == 1 and re.fullmatch("[0-9a-f]{64}", known.pop())
+
+
+def test_a_second_run_waits_and_readers_go_on(chain: Chain, stages: Stages, tmp_path: Path) -> None:
+    chain.restore("close")
+    first = stages.start("build", chain.home, chain.as_of)
     try:
-        _wait_for(lambda: _is_locked(line.home / "warehouse.duckdb"))
-        os.killpg(first.pid, signal.SIGSTOP)
-        out = str(line.root / "out")
-        exported = Command(
-            "export", ("export", "--audience", "finance", "--period", "2026-09", "--format", "csv", "--out", out)
-        ).run(line.home)
+        _wait_for(lambda: _is_stopped_at_work(first, chain.home / "warehouse.duckdb"))
+        out = ("--format", "csv", "--out", str(tmp_path / "out"))
+        exported = Command("export", ("export", "--audience", "finance", "--period", PERIOD, *out)).run(chain.home)
         assert exported.returncode == 0, exported.stderr
-        status = Command("status", ("status",)).run(line.home)
+        status = Command("status", ("status",)).run(chain.home)
         assert status.returncode == 1 and len(status.stderr.splitlines()) == 1
-        assert "a run is writing" in status.stderr and f'"pid": {first.pid}, "command": "build"' in status.stderr
-        second = Command("land", ("land",)).start(line.home)
+        assert "a run is writing" in status.stderr and f'"pid": {first}, "command": "build"' in status.stderr
+        second = Command("land", ("land",)).start(chain.home)
         time.sleep(3)
         assert second.poll() is None, "it waits"
-        os.killpg(first.pid, signal.SIGCONT)
-        assert first.wait() == 0, first.stderr
-        assert second.wait() == 0
-        assert (line.home / "lake" / "batches" / "batch=2.json").exists()
     finally:
-        _end(first)
+        os.killpg(first, signal.SIGCONT)
+        ended = stages.end(first)
+    assert ended.error == ""
+    assert second.wait() == 0, second.stderr.read()
+    assert state_of(chain.home).differences(chain.states["publish"]) == [], "it landed nothing twice"
+
+
+def _is_stopped_at_work(process: int, database: Path) -> bool:
+    """Stopped while it holds the database, which it lets go between two models."""
+    os.killpg(process, signal.SIGSTOP)
+    if _is_locked(database):
+        return True
+    os.killpg(process, signal.SIGCONT)
+    return False
 
 
 def _is_locked(database: Path) -> bool:
@@ -118,9 +148,3 @@ def _wait_for(what: object, seconds: float = 120) -> None:
     while not what():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()

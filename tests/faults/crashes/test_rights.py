@@ -1,32 +1,27 @@
 """A home that may not be written to: writers say so in one line and leave it as it is, readers go on."""
 
+import json
+import shutil
 import stat
-from datetime import timedelta
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.histories import Options, make_history
 from tests.end_to_end.house import fingerprints
 from tests.faults.command import Command, without_privileges
+from tests.faults.crashes.chain import Chain
 
 
 @pytest.fixture(scope="module")
-def read_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def read_only(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home with a closed period, of which its owner may change nothing."""
-    root = tmp_path_factory.mktemp("read-only")
-    (place,) = make_history(21, Options(events=60, landings=1, closable=True)).write(root / "dumps")
-    closed_at = (place.landed_at + timedelta(hours=1)).isoformat()
-    for arguments in (
-        ("land", str(place.paths), "--as-of", place.landed_at.isoformat()),
-        ("month-end", "2026-09", "--as-of", closed_at),
-    ):
-        done = Command("prepare", arguments).run(root / "home")
-        assert done.returncode == 0, done.stderr
-    for path in [*(root / "home").rglob("*"), root / "home"]:
+    home = tmp_path_factory.mktemp("read-only") / "home"
+    shutil.copytree(chain.after, home)
+    for path in [*home.rglob("*"), home]:
         path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
-    yield root / "home"
-    for path in [root / "home", *(root / "home").rglob("*")]:
+    yield home
+    for path in [home, *home.rglob("*")]:
         path.chmod(stat.S_IMODE(path.stat().st_mode) | stat.S_IWUSR)
 
 
@@ -63,12 +58,14 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
     assert "closed/home: no permission" in refused.stderr
 
 
-def test_a_dump_that_may_not_be_read_is_told_in_one_line(tmp_path: Path) -> None:
-    dump = tmp_path / "dumps" / "secret.jsonl"
-    dump.parent.mkdir()
-    dump.write_text("{}\n")
-    dump.chmod(0)
-    refused = Command("land", ("land", str(dump.parent))).run(tmp_path / "home", preexec_fn=without_privileges)
-    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
-    assert "no permission" in refused.stderr and "secret.jsonl" in refused.stderr
-    assert not list((tmp_path / "home" / "lake").glob("*/*"))
+def test_a_dump_that_may_not_be_read_waits_and_stops_no_other(tmp_path: Path) -> None:
+    dumps = tmp_path / "dumps"
+    dumps.mkdir()
+    for name in ("closed.jsonl", "open.jsonl"):
+        (dumps / name).write_text(f'{{"event_id": "{name}"}}\n')
+    (dumps / "closed.jsonl").chmod(0)
+    landed = Command("land", ("land", str(dumps), "--json")).run(tmp_path / "home", preexec_fn=without_privileges)
+    assert landed.returncode == 0, landed.stderr
+    told = json.loads(landed.stdout)
+    assert [file["file_name"] for file in told["files"]] == ["open.jsonl"]
+    assert told["postponed"] == [{"file_name": "closed.jsonl", "reason": "cannot be read: Permission denied"}]

@@ -4,7 +4,9 @@ import csv
 import gzip
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -42,7 +44,7 @@ def event(number: int, **changes: object) -> dict:
         "producer": "gateway",
         "event_ts": "2026-09-28T10:00:00Z",
         "metric": "api_requests",
-        "quantity": "1",
+        "quantity": "0",
         "unit": "request",
         "account_id": "acct-1",
         "dims": FREE,
@@ -53,9 +55,13 @@ def event(number: int, **changes: object) -> dict:
 
 
 def events(start: int) -> list[dict]:
-    """Accepted and rejected ones: bad quantity, bad time, a person's address where a number or a producer is due."""
+    """Two accepted ones, of which one names everything by a person's address, and rejected ones: bad quantity, bad time,
+    a person's address where a number or a producer is due.
+    """
+    named = dict.fromkeys(("producer", "corrects", "metric", "unit", "sku", "region"), EMAIL)
     return [
         event(start),
+        event(start + 6, event_id=f"{EMAIL}/{start}", correction="retract", **named),
         event(start + 1, quantity=EMAIL),
         event(start + 2, event_ts=f"when {EMAIL} says so"),
         event(start + 3, quantity="", producer=EMAIL, metric=PHONE),
@@ -68,6 +74,7 @@ BROKEN_LINES = [
     json.dumps(event(1))[:-30].encode(),  # cut off
     b'{"event_id": "x", "full_name": "' + FULL_NAME.encode() + b'", \xff "ssn": "' + SSN.encode() + b'"}',
     f"no JSON, but {EMAIL} and {IP} and {PHONE}".encode(),
+    b'{"note": "' + "".join(f"\\u{ord(letter):04x}" for letter in EMAIL).encode() + b'", "broken": ',
 ]
 
 
@@ -81,8 +88,11 @@ def plant(folder: Path) -> dict[str, int]:
     (folder / "packed.csv.zst").write_bytes(zstandard.ZstdCompressor().compress(_csv(events(400))))
     (folder / "table.parquet").write_bytes(_parquet(events(500)))
     (folder / "twice.csv").write_text(f"event_id,{EMAIL},{EMAIL}\n1,2,3\n")  # its header cannot be read, and is told
+    (folder / f"from {EMAIL}").mkdir()
+    (folder / f"from {EMAIL}" / f"{EMAIL}.jsonl").write_bytes(json.dumps(event(600)).encode())
+    (folder / f"{EMAIL}.txt").write_text("nothing to land, but told")
     (folder / "torn.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines))[:300])
-    return {"plain.jsonl": 1, "packed.jsonl.gz": 1, "table.csv": 1, "packed.csv.zst": 1, "table.parquet": 1}
+    return {"plain.jsonl": 2, "packed.jsonl.gz": 2, "table.csv": 2, "packed.csv.zst": 2, "table.parquet": 2}
 
 
 def _texts(record: dict) -> dict[str, str]:
@@ -106,7 +116,13 @@ def _parquet(records: list[dict]) -> bytes:
     rows = [_texts(record) for record in records]
     names = list(dict.fromkeys(name for row in rows for name in row))
     target = io.BytesIO()
-    pq.write_table(pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}), target)
+    columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+    columns["as bytes"] = pa.array([EMAIL.encode()] * len(rows), pa.binary())
+    columns["as list"] = pa.array([[EMAIL, PHONE]] * len(rows))
+    columns["as struct"] = pa.array([{"first_name": FIRST_NAME, EMAIL: IP}] * len(rows))
+    columns["as map"] = pa.array([[(EMAIL, CARD)]] * len(rows), pa.map_(pa.string(), pa.string()))
+    columns["as category"] = pa.array([EMAIL] * len(rows)).dictionary_encode()
+    pq.write_table(pa.table(columns), target)
     return target.getvalue()
 
 
@@ -137,6 +153,15 @@ def _contents(path: Path, name: str) -> Iterator[str]:
             )
     if path.suffix == ".duckdb":
         yield from _rows(path)
+    if path.read_bytes()[:16] == b"SQLite format 3\0":  # a long text lies in pieces
+        yield from _sqlite_rows(path)
+
+
+def _sqlite_rows(database: Path) -> Iterator[str]:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        for (table,) in connection.execute("select name from sqlite_master where type = 'table'").fetchall():
+            for row in connection.execute(f'select * from "{table}"'):
+                yield str(row)
 
 
 def _rows(database: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from orchestration import landing
 from orchestration.errors import UsageWarehouseError
 from orchestration.landing.pii import Redactor
 from orchestration.settings import Settings
+from tests.faults.privacy.modes import too_open
 from tests.faults.privacy.planting import EMAIL, PHONE, PLANTED, found, planted_in
 
 Home = tuple[Settings, dict[str, int], str]
@@ -38,7 +39,7 @@ def test_nothing_planted_stands_anywhere_in_the_home(lived_in: Home) -> None:
     assert {name: per_file[name]["accepted"] for name in accepted} == accepted
     assert all(per_file[name]["rejected"] >= 5 for name in accepted)
     assert {per_file[name]["status"] for name in ("twice.csv", "torn.jsonl.gz")} == {"rejected"}
-    for part in ("lake", "warehouse.duckdb", "published", "gates", "dagster", "exports", ".dbt"):
+    for part in ("lake", "warehouse.duckdb", "published", "gates", "dagster", "exports", ".dbt", "finalized"):
         assert (settings.home / part).exists(), f"{part} would not be scanned"
     assert found(settings.home, leave_out=("inbox/",)) == []
     assert planted_in(said) == []
@@ -101,3 +102,10 @@ def test_without_a_key_from_outside_a_random_one_is_made_once_for_its_owner_alon
         one.pii_key()
     monkeypatch.setenv("USAGE_PII_KEY", "from outside")
     assert one.pii_key() == b"from outside"
+
+
+def test_dagsters_steps_make_private_files_too(lived_in: Home) -> None:
+    """Dagster's own files follow the umask under which `make dev` starts it."""
+    settings, _, _ = lived_in
+    own = ("dagster", ".dbt/target/manifest.json", ".dbt/target", ".dbt/logs", ".dbt")
+    assert [entry for entry in too_open(settings.home) if not entry.startswith((*own, ". "))] == []
