@@ -119,19 +119,19 @@ def test_a_second_run_waits_and_readers_go_on(chain: Chain, stages: Stages, tmp_
         time.sleep(3)
         assert second.poll() is None, "it waits"
     finally:
-        os.killpg(first, signal.SIGCONT)
+        os.kill(first, signal.SIGCONT)
         ended = stages.end(first)
     assert ended.error == ""
     assert second.wait() == 0, second.stderr.read()
-    assert state_of(chain.home).differences(chain.states["publish"]) == [], "it landed nothing twice"
+    assert len(list((chain.home / "lake" / "batches").iterdir())) == 1, "what it waited for to land had landed"
 
 
 def _is_stopped_at_work(process: int, database: Path) -> bool:
     """Stopped while it holds the database, which it lets go between two models."""
-    os.killpg(process, signal.SIGSTOP)
+    os.kill(process, signal.SIGSTOP)
     if _is_locked(database):
         return True
-    os.killpg(process, signal.SIGCONT)
+    os.kill(process, signal.SIGCONT)
     return False
 
 

@@ -66,7 +66,7 @@ def events(start: int) -> list[dict]:
         event(start + 2, event_ts=f"when {EMAIL} says so"),
         event(start + 3, quantity="", producer=EMAIL, metric=PHONE),
         event(start + 4, schema_version=9),
-        event(start + 5, event_id=EMAIL * 20),
+        event(start + 5, event_id=f"{EMAIL} " * 20),
     ]
 
 
