@@ -6,7 +6,7 @@ BIN := .venv/bin
 export USAGE_HOME ?= $(CURDIR)/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test dev lint format docs clean
+.PHONY: help setup run test soak dev lint format docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,9 +26,12 @@ run: setup  ## land the samples, run the nightly job, close both months, show th
 test: setup  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+soak: setup  ## crashes, random histories and bad input for SECONDS seconds (default 60), and what was tried (SEED=…)
+	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
 dev: setup  ## Dagster with its page on http://localhost:3000
-	@mkdir -p $(USAGE_HOME)/dagster && cp orchestration/dagster.yaml $(USAGE_HOME)/dagster/dagster.yaml
-	DAGSTER_HOME=$(USAGE_HOME)/dagster $(BIN)/dagster dev -m orchestration.definitions
+	@umask 027 && mkdir -p $(USAGE_HOME)/dagster && cp orchestration/dagster.yaml $(USAGE_HOME)/dagster/dagster.yaml
+	umask 027 && DAGSTER_HOME=$(USAGE_HOME)/dagster $(BIN)/dagster dev -m orchestration.definitions
 
 lint: setup  ## style of Python and SQL
 	$(BIN)/ruff check .
@@ -40,8 +43,8 @@ format: setup  ## put the style right
 	$(BIN)/ruff format .
 
 docs: setup  ## the dbt documentation, in $USAGE_HOME/docs
-	@mkdir -p $(USAGE_HOME)
-	$(BIN)/dbt docs generate --static --project-dir dbt_project --profiles-dir dbt_project --target-path $(USAGE_HOME)/docs --log-path $(USAGE_HOME)/docs
+	@umask 027 && mkdir -p $(USAGE_HOME)
+	umask 027 && $(BIN)/dbt docs generate --static --project-dir dbt_project --profiles-dir dbt_project --target-path $(USAGE_HOME)/docs --log-path $(USAGE_HOME)/docs
 	@echo "open $(USAGE_HOME)/docs/static_index.html"
 
 clean:  ## remove .venv, caches and the default home

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import click
 
 from orchestration import summary
-from orchestration.errors import UsageWarehouseError
+from orchestration.errors import UsageWarehouseError, in_one_line
 from orchestration.locking import writing
-from orchestration.settings import Settings, load_settings, parse_instant
+from orchestration.settings import Settings, load_settings, parse_instant, tight_modes
 
 
 class Outcome(NamedTuple):
@@ -83,18 +83,19 @@ def command(writes: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def wrapped(home: Path | None, as_json: bool, debug: bool, **arguments: Any) -> None:
             try:
                 settings = load_settings(home)
-                with summary.progress(quiet=as_json) as report:
+                # what readers write, too: exports, and what verify rebuilds
+                with tight_modes(), summary.progress(quiet=as_json) as report:
                     if writes:
                         with writing(settings, function.__name__.replace("_", "-")):
                             outcome = function(settings, report, **arguments)
                     else:
                         outcome = function(settings, report, **arguments)
             except UsageWarehouseError as error:
-                _fail(str(error), error.exit_code, debug)
+                _fail(in_one_line(error), error.exit_code, debug)
             except click.ClickException:
                 raise
             except Exception as error:  # one line for the operator; the traceback on demand
-                _fail(f"{type(error).__name__}: {error}", 1, debug)
+                _fail(in_one_line(error), 1, debug)
             if as_json:
                 click.echo(json.dumps(outcome.result, default=_jsonable, ensure_ascii=False))
             else:

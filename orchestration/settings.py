@@ -78,24 +78,44 @@ class Settings:
         """Work in progress; safe to delete whenever no command runs."""
         return self.home / ".scratch"
 
+    @property
+    def spill(self) -> Path:
+        """Where DuckDB puts what memory does not hold: a folder per process, since two would write the same file names."""
+        return self.scratch / f"spill.{os.getpid()}"
+
     def pii_key(self) -> bytes:
-        """The key of the pseudonyms: `USAGE_PII_KEY`, else a random one made once and kept in the home (mode 0600)."""
+        """The key of the pseudonyms: `USAGE_PII_KEY`, else a random one made once and kept in the home (mode 0600).
+
+        Raises UsageWarehouseError when the kept key is empty: anybody could undo the pseudonyms of an empty key.
+        """
         from_environment = os.environ.get("USAGE_PII_KEY")
         if from_environment:
             return from_environment.encode()
         key_file = self.home / ".pii_key"
         if not key_file.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            fresh = key_file.with_name(f".pii_key.{os.getpid()}")
-            fresh.touch(mode=0o600)
-            fresh.write_text(secrets.token_hex(32))
-            try:
-                os.link(fresh, key_file)  # fails if another process was first, whose key then counts
-            except FileExistsError:
-                pass
-            finally:
-                fresh.unlink()
-        return key_file.read_text().strip().encode()
+            self._make_key(key_file)
+        key = key_file.read_text().strip().encode()
+        if not key:
+            raise UsageWarehouseError(
+                f"the key of the pseudonyms in {key_file} is empty: restore it, or set USAGE_PII_KEY"
+            )
+        return key
+
+    def _make_key(self, key_file: Path) -> None:
+        """A fresh key, whole or not at all: a killed run leaves no half key behind, and the key outlives a power cut."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        fresh = self.scratch / f"pii_key.{os.getpid()}"
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
+            handle.write(secrets.token_hex(32))
+            handle.flush()
+            os.fsync(handle.fileno())
+        try:
+            os.link(fresh, key_file)  # fails if another process was first, whose key then counts
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
 
 
 def load_settings(home: Path | str | None = None) -> Settings:

@@ -40,17 +40,25 @@ def period_bounds(billing_period: str) -> tuple[date, date]:
 @contextmanager
 def scratch_connection(settings: Settings, path: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection (in memory, or on the new file `path`) with the home's limits, in UTC."""
-    settings.scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(str(path) if path else ":memory:")
     try:
         connection.execute(
             f"set memory_limit = {text(settings.memory_limit)}; set threads = {int(settings.threads)};"
-            f"set temp_directory = {text(settings.scratch / 'spill')}; set TimeZone = 'UTC';"
+            f"set temp_directory = {text(_spill(settings))}; set TimeZone = 'UTC';"
             "set python_enable_replacements = false; set preserve_insertion_order = true"
         )
         yield connection
     finally:
         connection.close()
+
+
+def _spill(settings: Settings) -> str:
+    """Where the connection may spill: nowhere for a reader that may not write to the home, who works in memory alone."""
+    try:
+        settings.scratch.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return ""
+    return str(settings.spill)
 
 
 def attach_warehouse(

@@ -100,7 +100,7 @@ def _previous(settings: Settings) -> dict | None:
 def _put_in_place(work: Path, target: Path) -> None:
     """Make every byte durable and read-only, then let the period appear in one step."""
     for file in sorted(work.iterdir()):
-        file.chmod(0o444)
+        file.chmod(0o440)
         sync(file)
     work.chmod(0o750)
     sync(work)

@@ -1,5 +1,6 @@
 """Recomputation: the period rebuilt from the lake as of its cutoff, in a home of its own, against what the receipt froze."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,7 +30,7 @@ def rebuilt_from_lake(settings: Settings, receipt: Receipt) -> Iterator[Path]:
 
     Everything of it is built anew below the home's scratch folder and removed afterwards.
     """
-    home = settings.scratch / f"recompute-{receipt.period}"
+    home = settings.scratch / f"recompute-{receipt.period}.{os.getpid()}"  # verify holds no lock: several may run
     shutil.rmtree(home, ignore_errors=True)
     (home / "finalized").mkdir(parents=True)
     try:

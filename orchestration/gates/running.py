@@ -87,8 +87,8 @@ def _write_page(settings: Settings) -> Path | None:
     """A page that cannot be written must not undo a stored result: it is logged."""
     try:
         return write_page(settings)
-    except Exception:
-        logging.getLogger(__name__).exception("the gates ran, but their page could not be written")
+    except Exception as error:
+        logging.getLogger(__name__).error("the gates ran, but their page could not be written: %s", error)
         return None
 
 

@@ -38,8 +38,13 @@ def store(settings: Settings, scope: Scope, checked_at: datetime, rows: list[dic
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write beside the place, then move there: a reader sees the old file or the new one."""
+    """Write beside the place, then move there: a reader sees the old file or the new one.
+
+    Only one run writes at a time, so that any other draft in the folder is what a killed run left behind.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in path.parent.glob(".*.[0-9]*"):
+        leftover.unlink()
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("w", encoding="utf-8", newline="\n") as handle:

@@ -4,6 +4,7 @@ It is imported inside functions, because the import alone takes seconds that `us
 not pay. All suites share one context and one read-only connection, which is closed at the end, so that dbt may write.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -236,18 +237,31 @@ def _write_data_docs(settings: Settings, context: Any) -> Path | None:
         _forget_old_runs(settings)
         context.build_data_docs()
         make_self_contained(_data_docs_folder(settings))
-    except Exception:
-        logging.getLogger(__name__).exception("the gates ran, but their Data Docs could not be written")
+    except Exception as error:
+        logging.getLogger(__name__).error(
+            "the gates ran, but their Data Docs could not be written: %s", _first_line(error)
+        )
         return None
     return _data_docs_folder(settings) / "index.html"
 
 
 def _forget_old_runs(settings: Settings) -> None:
-    """Keep the newest runs of each suite: every stored run is rendered again each time."""
+    """Keep the newest runs of each suite, since every stored run is rendered again each time; and none that a killed run left half written."""
     validations, pages = _validations_folder(settings), _data_docs_folder(settings) / "validations"
+    for stored in validations.rglob("*.json"):
+        if not _is_whole(stored):
+            shutil.rmtree(stored.parent)
     for suite in SUITES:
         runs = [run for run in (validations / suite).glob("*/*") if run.is_dir()]
         runs.sort(key=lambda run: (run.stat().st_mtime, run.as_posix()), reverse=True)
         for run in runs[RUNS_IN_DATA_DOCS:]:
             shutil.rmtree(run)
             shutil.rmtree(pages / run.relative_to(validations), ignore_errors=True)
+
+
+def _is_whole(stored: Path) -> bool:
+    try:
+        json.loads(stored.read_bytes())
+    except ValueError:
+        return False
+    return True

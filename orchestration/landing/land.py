@@ -1,8 +1,9 @@
 """One landing from end to end: what is new becomes one batch."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,19 @@ import pyarrow.parquet as pq
 from orchestration.errors import UsageWarehouseError
 from orchestration.landing import batches
 from orchestration.landing.events import Tally, Workshop
-from orchestration.landing.find import Dump, NotNow, find
+from orchestration.landing.find import COMPRESSIONS, FORMATS, Dump, NotNow, find
 from orchestration.landing.lake import EVENTS, REJECTED, PartWriter, write_parquet
 from orchestration.landing.parsing import Parser
+from orchestration.landing.pii import Redactor
 from orchestration.landing.result import FileResult, Ignored, Known, LandingResult, ReferenceResult
 from orchestration.settings import Settings, now, tight_modes
 
 Progress = Callable[[str, int], None]
+
+# A file's name and its ending, which is no part of the address that may stand before it.
+ENDING = re.compile(
+    rf"(.*?)((?:\.(?:{'|'.join(FORMATS)}))?(?:\.(?:{'|'.join(COMPRESSIONS)}))?)", re.IGNORECASE | re.DOTALL
+)
 
 
 def land(
@@ -43,10 +50,11 @@ def land(
 def _land(settings: Settings, paths: list[Path] | None, as_of: datetime | None, on_progress: Progress) -> LandingResult:
     batches.recover(settings)
     known = batches.manifests(settings)
-    dumps, ignored, postponed = find(settings, paths)
+    pii_key = settings.pii_key()
+    dumps, ignored, postponed = (_named_safely(files, pii_key) for files in find(settings, paths))
     batch = _Batch(batches.next_batch_id(known), now(as_of).replace(tzinfo=None), postponed=postponed)
     new = _new(dumps, known, batch)
-    with Parser(settings, settings.pii_key(), batch.landed_at) as parser:
+    with Parser(settings, pii_key, batch.landed_at) as parser:
         _land_references(settings, parser, [dump for dump in new if dump.table], known, batch)
         _land_events(settings, parser, [dump for dump in new if not dump.table], known, batch, on_progress)
     has_new = bool(batch.files) or any(reference.status == "landed" for reference in batch.references)
@@ -63,6 +71,15 @@ def _land(settings: Settings, paths: list[Path] | None, as_of: datetime | None, 
         reject_reasons=dict(sorted(batch.reject_reasons.items())),
         pii_detections=dict(sorted(batch.pii_detections.items())),
     )
+
+
+def _named_safely(files: list[Any], pii_key: bytes) -> list[Any]:
+    """The files under the names by which they are recorded: without the e-mail addresses in them."""
+    redactor, named = Redactor(pii_key), []
+    for file in files:
+        stem, ending = ENDING.fullmatch(file.file_name).groups()
+        named.append(replace(file, file_name=redactor.identifier(stem) + ending))
+    return named
 
 
 def iso(instant: datetime) -> str:
@@ -91,6 +108,7 @@ class _Batch:
             "files": [asdict(file) for file in self.files],
             "references": [asdict(reference) for reference in self.references],
             "lake_files": self.lake_files,
+            "pii_detections": dict(sorted(self.pii_detections.items())),
         }
 
 

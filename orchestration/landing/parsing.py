@@ -42,7 +42,7 @@ class Parser:
         self._set_up = {
             "memory_limit": settings.memory_limit,
             "threads": settings.threads,
-            "spill": str(settings.scratch / "spill"),
+            "scratch": str(settings.scratch),
             "memory_bytes": self._limits.memory_bytes,
             "pii_key": pii_key.hex(),
             "landed_at": landed_at.isoformat(),
@@ -149,6 +149,7 @@ class Parser:
         """The process, started if need be."""
         if self._process is None:
             self._files = 0
+            self._settings.scratch.mkdir(parents=True, exist_ok=True)  # for what DuckDB spills
             # the same modules as here, wherever it runs, and none of the folder that it happens to run in
             environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
             self._process = subprocess.Popen(

@@ -1,9 +1,10 @@
 """Personal data never reaches the lake: sensitive fields, and what looks like personal data in free text, become
 pseudonyms.
 
-A pseudonym is `pii:<kind>:<first 32 hex digits of HMAC-SHA-256(key, value trimmed and in lower case)>`: the same
-value has the same pseudonym everywhere, and nobody without the key can go back or guess it. Free are `dims` and
-`extra`, keys and nested values included; the contract's identifiers are not.
+A pseudonym is `pii:<kind>:<first 32 hex digits of HMAC-SHA-256(key, the value's one spelling)>`: the same person has the
+same pseudonym everywhere, however the value is written, and nobody without the key can go back or guess it. Free are
+`dims` and `extra`, keys and nested values included; the contract's identifiers are not: only an e-mail address is
+replaced in them too, and not in attribution keys, which reference tables must match letter by letter.
 """
 
 import csv
@@ -21,27 +22,44 @@ import pyarrow.compute as pc
 
 from orchestration.landing import exact_json
 
-# Names of fields declared sensitive, in lower case without `_` and `-`, and the kind of what they hold.
+# Names of fields declared sensitive, in lower case without blanks, `_`, `-` and `.`, and the kind of what they hold.
 SENSITIVE_FIELDS = {
     "email": "email",
     "emailaddress": "email",
     "useremail": "email",
+    "mailaddress": "email",
     "phone": "phone",
     "phonenumber": "phone",
+    "mobile": "phone",
+    "mobilenumber": "phone",
+    "mobilephone": "phone",
+    "msisdn": "phone",
+    "telephone": "phone",
+    "telephonenumber": "phone",
     "ip": "ip",
     "ipaddress": "ip",
     "clientip": "ip",
+    "clientipaddress": "ip",
     "remoteaddr": "ip",
+    "remoteip": "ip",
+    "sourceip": "ip",
+    "xforwardedfor": "ip",
     "cardnumber": "card",
+    "cardno": "card",
     "creditcard": "card",
+    "creditcardnumber": "card",
     "ssn": "ssn",
+    "socialsecuritynumber": "ssn",
     "firstname": "name",
     "lastname": "name",
+    "givenname": "name",
+    "familyname": "name",
+    "surname": "name",
     "fullname": "name",
     "username": "name",
 }
 
-_SENSITIVE_NAME = "(?:" + "|".join("[_-]*".join(name) for name in SENSITIVE_FIELDS) + ")[_-]*"
+_SENSITIVE_NAME = "(?:" + "|".join("[ ._-]*".join(name) for name in SENSITIVE_FIELDS) + ")[ ._-]*"
 
 
 @dataclass(frozen=True)
@@ -102,15 +120,19 @@ LOOKS = (
 _PATTERNS = [(look, re.compile(f"(?P<harmless>{_HARMLESS})|{look.pattern}")) for look in LOOKS]
 
 # An e-mail address is looked for from its middle, so that a long run without one costs nothing.
-_EMAIL_MIDDLE = re.compile(r"@|%40|\\u0040")
-_EMAIL_LOCAL = re.compile(r"[\w.%+'-]{1,64}\Z")
-_EMAIL_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,63}")
+# Half surrogates stand for the bytes of a rejected record that are no UTF-8.
+_AT = re.compile(r"@|%40|\\u0040|\uff20")
+_EMAIL_LOCAL = re.compile(r"[\w%+\udc80-\udcff][\w.%+'\udc80-\udcff-]{0,63}\Z")
+_EMAIL_DOMAIN = re.compile(r"(?:[\w\udc80-\udcff-]{1,63}\.){1,8}[^\W\d_]{2,63}")
 _DIGITS = re.compile(r"[0-9]|::")
+
+_DIGITS_SET_APART = re.compile(r"[ ().+-]*[0-9][0-9 ().+-]*")
+_NO_DIGIT = re.compile(r"[^0-9]")
 
 # RE2: what a JSON text must hold to be worth a look in Python. Wider than the looks, never narrower.
 SUSPECT = "|".join(
     [
-        r"@|%40|\\",
+        r"@|%40|\\|\x{ff20}",
         r"[0-9]\.[0-9]{1,3}\.[0-9]",
         r"[0-9A-Fa-f:]:[0-9A-Fa-f:]",
         r"[2-6](?:[ -]?[0-9]){12}",
@@ -120,16 +142,41 @@ SUSPECT = "|".join(
     ]
 )
 
+_SEPARATORS = re.compile(r"[ ._-]")
 _PSEUDONYM = re.compile(r"pii:[a-z]+:[0-9a-f]{32}")
-_SENSITIVE_IN_RAW = re.compile(
-    rf"""(?P<quote>"{{1,2}})(?P<name>{_SENSITIVE_NAME})(?P=quote)\s*:\s*"""
-    r"""(?:(?P=quote)(?P<text>(?:[^"\\]|\\.)*)(?P=quote)|(?P<number>-?[0-9][0-9.eE+-]*))""",
-    re.IGNORECASE,
-)
+_ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
+# The members of a JSON object as bytes may hold them: quotes are doubled in a CSV cell, and escaped as often as the text
+# lies inside another one. A value that is no text is a number, or an object or array without others in it. Any may be cut off where the record is.
+_TEXT_IN_QUOTES = {
+    r'"': r'(?:[^"\\]|\\.)*',
+    r'""': r'(?:[^"\\]|\\(?:""|[^"]))*',
+    r"\\+\"{1,2}": r".*?(?<!\\)",
+}
+_SENSITIVE_IN_RAW = [
+    re.compile(
+        rf"""(?<![\\"])(?P<quote>{quote})(?P<name>{_SENSITIVE_NAME})(?P=quote)\s*:\s*"""
+        rf"""(?:(?P=quote)(?P<text>{text})(?:(?P=quote)|\\*\Z)|(?P<bare>-?[0-9][0-9.eE+-]*|\{{[^{{}}]*(?:\}}|\Z)|\[[^\[\]]*(?:\]|\Z)))""",
+        re.IGNORECASE | re.DOTALL,
+    )
+    for quote, text in _TEXT_IN_QUOTES.items()
+]
+
+
+def one_spelling(kind: str, value: str) -> str:
+    """What all spellings of a value have in common: no case, no separators of digits, no short form of an address."""
+    text = value.strip().lower()
+    if kind == "email":
+        return _AT.sub("@", text)
+    if kind in ("card", "phone") and _DIGITS_SET_APART.fullmatch(text):
+        return _NO_DIGIT.sub("", text)
+    if kind == "ip" and _is_ip(text):
+        address = ipaddress.ip_address(text)
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return text
 
 
 def _plain_name(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
+    return _SEPARATORS.sub("", name.lower())
 
 
 @dataclass
@@ -144,25 +191,35 @@ class Redactor:
         if _PSEUDONYM.fullmatch(value):
             return value
         self.detections[kind] += 1
-        trimmed = value.strip().lower().encode("utf-8", "surrogateescape")
-        return f"pii:{kind}:{hmac.digest(self.key, trimmed, 'sha256').hex()[:32]}"
+        spelled = one_spelling(kind, value).encode("utf-8", "surrogateescape")
+        return f"pii:{kind}:{hmac.digest(self.key, spelled, 'sha256').hex()[:32]}"
 
     def text(self, text: str) -> str:
         """Free text with everything that looks personal replaced; the rest stays as it is."""
-        text = self._emails(text)
+        text = self._emails(text, lambda address: self.pseudonym("email", address))
         if _DIGITS.search(text):
             for look, pattern in _PATTERNS:
                 text = self._replaced(text, look, pattern)
         return text
 
-    def _emails(self, text: str) -> str:
+    def identifier(self, text: str) -> str:
+        """An identifier with the e-mail addresses in it replaced; two that differ, if only by case, stay two."""
+        return self._emails(text, self._marked)
+
+    def _marked(self, address: str) -> str:
+        shown = self.pseudonym("email", address)
+        if address == one_spelling("email", address):
+            return shown
+        return f"{shown}.{hmac.digest(self.key, address.encode('utf-8', 'surrogateescape'), 'sha256').hex()[:8]}"
+
+    def _emails(self, text: str, replaced: Callable[[str], str]) -> str:
         kept, done = [], 0
-        for middle in _EMAIL_MIDDLE.finditer(text):
+        for middle in _AT.finditer(text):
             local = _EMAIL_LOCAL.search(text[max(done, middle.start() - 64) : middle.start()])
             domain = _EMAIL_DOMAIN.match(text, middle.end())
             if local and domain:
                 start = middle.start() - len(local.group())
-                kept += [text[done:start], self.pseudonym("email", text[start : domain.end()])]
+                kept += [text[done:start], replaced(text[start : domain.end()])]
                 done = domain.end()
         return "".join(kept) + text[done:] if kept else text
 
@@ -215,11 +272,21 @@ class Redactor:
 
         `header` names the cells of a CSV record.
         """
-        text = record.decode("utf-8", "surrogateescape")
+        text, before = record.decode("utf-8", "surrogateescape"), Counter(self.detections)
+        redacted, plain = self._raw(text, header), _ESCAPE.sub(_letter, text)
+        if plain != text:  # with escapes: what hides behind them counts, else they stay as they are
+            other = Redactor(self.key)
+            unhidden = other._raw(plain, header)
+            if set(_PSEUDONYM.findall(unhidden)) != set(_PSEUDONYM.findall(redacted)):
+                self.detections, redacted = before + other.detections, unhidden
+        return redacted.encode("utf-8", "surrogateescape")
+
+    def _raw(self, text: str, header: list[str] | None) -> str:
         if header and _is_sensitive(header):
             text = self._cells(text, header)
-        text = self.text(_SENSITIVE_IN_RAW.sub(self._raw_member, text))
-        return text.encode("utf-8", "surrogateescape")
+        for member in _SENSITIVE_IN_RAW:
+            text = member.sub(self._raw_member, text)
+        return self.text(text)
 
     def _cells(self, text: str, header: list[str]) -> str:
         """The CSV record with its sensitive cells replaced; with a cell too many or too few, counted from both ends."""
@@ -233,13 +300,21 @@ class Redactor:
 
     def _raw_member(self, match: re.Match[str]) -> str:
         kind = SENSITIVE_FIELDS.get(_plain_name(match["name"]))
-        value = match["text"] if match["number"] is None else match["number"]
+        part = "text" if match["bare"] is None else "bare"
+        value = match[part]
         if kind is None or not value:
             return match.group()
-        start = match.start("text" if match["number"] is None else "number") - match.start()
+        start = match.start(part) - match.start()
         head, tail = match.group()[:start], match.group()[start + len(value) :]
-        pseudonym = self.pseudonym(kind, _unescaped(value))
-        return f"{head}{pseudonym}{tail}" if match["number"] is None else f'{head}"{pseudonym}"{tail}'
+        if part == "bare":
+            return f"{head}{match['quote']}{self.pseudonym(kind, _compact(value))}{match['quote']}{tail}"
+        return f"{head}{self.pseudonym(kind, _unescaped(value))}{tail}"
+
+
+def _letter(escape: re.Match[str]) -> str:
+    """The letter that an escape in raw JSON stands for; what would change the JSON around it stays escaped."""
+    letter = chr(int(escape[1], 16))
+    return letter if letter.isprintable() and letter not in '"\\' else escape[0]
 
 
 def _raw_cells(text: str) -> list[str]:
@@ -254,6 +329,14 @@ def _raw_cells(text: str) -> list[str]:
         raw.append(quoted if text.startswith(quoted, place) else cell)
         place += len(raw[-1]) + 1
     return raw if ",".join(raw) == text else text.split(",")
+
+
+def _compact(value: str) -> str:
+    """An object, array or number as it would be written in an accepted record."""
+    try:
+        return exact_json.dump(exact_json.parse(value))
+    except exact_json.NotExact:
+        return value
 
 
 def _unescaped(value: str) -> str:
@@ -283,6 +366,15 @@ def redact_texts(redact: Callable[[str], str], column: pa.Array) -> pa.Array:
     if not pc.any(suspects).as_py():
         return column
     redacted = [redact(text) for text in column.filter(suspects).to_pylist()]
+    return pc.replace_with_mask(column, suspects, pa.array(redacted, column.type))
+
+
+def redact_identifiers(redactor: Redactor, column: pa.Array) -> pa.Array:
+    """A column of identifiers with the e-mail addresses in them replaced."""
+    suspects = pc.fill_null(pc.match_substring_regex(column, r"@|%40|\\u0040|\x{ff20}"), False)
+    if not pc.any(suspects).as_py():
+        return column
+    redacted = [redactor.identifier(text) for text in column.filter(suspects).to_pylist()]
     return pc.replace_with_mask(column, suspects, pa.array(redacted, column.type))
 
 

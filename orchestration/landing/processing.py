@@ -16,10 +16,12 @@ import pyarrow.compute as pc
 from orchestration.landing.canonical import canonical
 from orchestration.landing.engine import run, sql_file
 from orchestration.landing.lake import EVENTS, REJECTED
-from orchestration.landing.pii import Redactor, redact_records, redact_texts
+from orchestration.landing.pii import Redactor, redact_identifiers, redact_records, redact_texts
 from orchestration.landing.readers import READERS
 from orchestration.landing.readers.chunk import Chunk
 
+# What names an event and what it measured; attribution keys are not among them: reference tables must match them.
+IDENTIFIERS = ("producer", "event_id", "corrects", "metric", "unit", "sku", "region")
 SHOWN = 1024  # characters of an unreasonably long identifier that stand beside a rejected record
 
 
@@ -78,6 +80,9 @@ def _accepted(rows: pa.Table, redactor: Redactor) -> pa.Table:
         if rows[name].null_count < rows.num_rows:
             column = redact_texts(redactor.json, _array(rows[name]))
             rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+    for name in IDENTIFIERS:
+        column = redact_identifiers(redactor, _array(rows[name]))
+        rows = rows.set_column(rows.schema.get_field_index(name), name, column)
     return rows.select(EVENTS.names).cast(EVENTS)
 
 

@@ -85,7 +85,9 @@ def _die_with(parent: int) -> None:
 def _set_up(held: ExitStack, request: dict[str, Any]) -> _Room:
     held.close()
     key = bytes.fromhex(request["pii_key"])
-    engine = held.enter_context(open_engine(request["memory_limit"], request["spill"]))
+    # a folder of its own: what an earlier one spilled before it was killed may still lie there
+    spill = str(Path(request["scratch"]) / f"spill.{os.getpid()}")
+    engine = held.enter_context(open_engine(request["memory_limit"], spill))
     engine.execute("create table negative_refused (metric varchar)")
     engine.execute("insert into negative_refused select unnest($metrics)", {"metrics": request["negative_refused"]})
     landed_at = datetime.fromisoformat(request["landed_at"])
@@ -150,7 +152,7 @@ def _events(room: _Room, request: dict[str, Any], path: Path) -> Iterator[Answer
 def _reference(room: _Room, request: dict[str, Any], path: Path) -> Iterator[Answer]:
     what = (request["format"], request["table"], request["batch_id"], request["expanded_bytes"])
     rows, faults = read_reference(path, *what)
-    yield {"is": "piece", "faults": faults}, [rows]
+    yield {"is": "piece", "faults": [room.redactor.text(fault) for fault in faults]}, [rows]
 
 
 _JOBS = {"events": _events, "reference": _reference}

@@ -7,19 +7,30 @@ from typing import Any
 import duckdb
 
 from orchestration.errors import UsageWarehouseError
+from orchestration.locking import holder
 from orchestration.settings import Settings
 
 
 @contextmanager
 def read(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A read-only connection on warehouse.duckdb, in UTC, closed on exit. Raises UsageWarehouseError where there is no warehouse yet."""
+    """A read-only connection on warehouse.duckdb, in UTC, closed on exit.
+
+    Raises UsageWarehouseError where there is no warehouse yet, and, naming the holder, while a run writes to it.
+    """
     if not settings.warehouse.exists():
         raise UsageWarehouseError(f"there is no warehouse in {settings.home} yet: run `usage build` first")
-    connection = duckdb.connect(
-        str(settings.warehouse),
-        read_only=True,
-        config={"memory_limit": settings.memory_limit, "threads": settings.threads},
-    )
+    try:
+        connection = duckdb.connect(
+            str(settings.warehouse),
+            read_only=True,
+            config={"memory_limit": settings.memory_limit, "threads": settings.threads},
+        )
+    except duckdb.IOException as error:
+        if "Conflicting lock" not in str(error):
+            raise
+        raise UsageWarehouseError(
+            f"a run is writing to {settings.warehouse}: {holder(settings.home)}; what is published can be read meanwhile"
+        ) from error
     try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection

@@ -45,6 +45,8 @@ def pieces(path: Path, compression: str | None, most_bytes: int) -> Iterator[Bat
             allowance.spend(max(batch.nbytes, batch.num_rows * LEAST_ROW_BYTES))
             yield Batch(next_row, batch)
             next_row += batch.num_rows
+        if next_row - 1 != file.metadata.num_rows:
+            raise Unreadable(f"its footer tells of {file.metadata.num_rows} rows, but {next_row - 1} can be read")
 
 
 def column_names(path: Path) -> list[str]:
@@ -73,6 +75,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 def _rows_per_piece(metadata: pq.FileMetaData, allowance: Allowance) -> int:
     """So many rows that a piece stays small, by what the file says of its own size; what it says may be too much."""
     groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+    if (told := sum(group.num_rows for group in groups)) != metadata.num_rows:  # reading would leave rows out, unsaid
+        raise Unreadable(f"its footer tells of {metadata.num_rows} rows, but of {told} in its row groups")
     announced = sum(max(0, group.total_byte_size) for group in groups)
     allowance.check(max(announced, metadata.num_rows * LEAST_ROW_BYTES))
     return max(1, min(ROWS_PER_PIECE, BYTES_PER_PIECE * metadata.num_rows // max(1, announced)))

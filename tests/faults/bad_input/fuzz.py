@@ -5,10 +5,12 @@ a second landing is a no-op.
 """
 
 import random
+import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -119,3 +121,34 @@ def run(seconds: float, seed: int) -> dict[str, int]:
             counts += land_spoilt(Path(folder), seed)
         seed += 1
     return dict(counts)
+
+
+@dataclass
+class Tried:
+    """What spoilt dumps were tried. A loss is a broken invariant of a landing."""
+
+    runs: int = 0
+    files: int = 0
+    records: int = 0
+    rejects: int = 0
+    rejected_files: int = 0
+    losses: list[str] = field(default_factory=list)
+
+
+def soak(seconds: float, seed: int, root: Path) -> Tried:
+    """Lands spoilt files for so long; what breaks is told, and the next seed is tried."""
+    tried, deadline = Tried(), time.monotonic() + seconds
+    while not tried.runs or time.monotonic() < deadline:
+        tried.runs += 1
+        try:
+            counts = land_spoilt(root / str(seed), seed)
+        except Exception as error:
+            tried.losses.append(f"seed {seed}: {type(error).__name__}: {error}")
+        else:
+            tried.files += sum(count for name, count in counts.items() if name.endswith((" landed", " rejected")))
+            tried.rejected_files += sum(count for name, count in counts.items() if name.endswith(" rejected"))
+            tried.records += counts["records"]
+            tried.rejects += counts["rejected"]
+        shutil.rmtree(root / str(seed), ignore_errors=True)
+        seed += 1
+    return tried

@@ -113,7 +113,7 @@ def test_odd_values_reach_the_marts(settings: Settings, tmp_path: Path):
     as_jsonl(folder / "odd 'name' \n.jsonl")
     result = landing.land(settings, [folder], NOW)
     assert result.refused_references == []
-    warehouse.build(settings, NOW)
+    warehouse.build(settings, NOW, test=False)
     with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
         rows = connection.execute(
             "select account_id, region, sku, billing_date::varchar, quantity from usage.usage_daily"

@@ -104,7 +104,7 @@ def test_wide_integers_stay_exact(open_home):
 
 def test_files_are_read_only_and_folders_tight(open_home):
     folder = close_september(open_home).parent
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o444}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o440}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o750
     assert list(open_home.scratch.glob("finalize*")) == []
 

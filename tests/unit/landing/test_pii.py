@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from orchestration import landing
 from orchestration.landing.pii import SUSPECT, Redactor
 from tests.unit.landing.conftest import event
 
@@ -49,15 +50,40 @@ HARMLESS = [
 ]
 
 
+# Other spellings of a value, and the one under which all of them are known.
+ONE_SPELLING = {
+    "user%40example.org": "user@example.org",
+    "::ffff:192.0.2.1": "192.0.2.1",
+    "fe80:0:0:0:0:0:0:1": "fe80::1",
+    "+1-202-555-0101": "12025550101",
+    "+12025550101": "12025550101",
+    "(202) 555-0101": "2025550101",
+    "202-555-0101": "2025550101",
+    "1.202.555.0101": "12025550101",
+    "+91 98765 43210": "919876543210",
+    "4111 1111 1111 1111": "4111111111111111",
+    "5500-0000-0000-0004": "5500000000000004",
+}
+
+
 def pseudonym(kind: str, value: str) -> str:
-    return f"pii:{kind}:{hmac.digest(KEY, value.strip().lower().encode(), 'sha256').hex()[:32]}"
+    spelled = ONE_SPELLING.get(value, value.strip().lower())
+    return f"pii:{kind}:{hmac.digest(KEY, spelled.encode(), 'sha256').hex()[:32]}"
+
+
+@pytest.mark.parametrize("spelled", set(ONE_SPELLING.values()))
+def test_a_person_keeps_one_pseudonym_however_the_value_is_written(spelled):
+    kind = next(kind for kind, values in PERSONAL.items() for value in values if ONE_SPELLING.get(value) == spelled)
+    values = [value for value, one in ONE_SPELLING.items() if one == spelled]
+    redactor = Redactor(KEY)
+    assert {redactor.text(value) for value in values} == {pseudonym(kind, spelled)}
 
 
 ALL_PERSONAL = [(kind, value) for kind, values in PERSONAL.items() for value in values]
 
 
 @pytest.mark.parametrize(("kind", "value"), ALL_PERSONAL)
-@pytest.mark.parametrize("frame", ["{}", "call {} now", '"{}"', "x={};", "({})"])
+@pytest.mark.parametrize("frame", ["{}", "call {} now", '"{}"', "'{}'", "x={};", "({})", "<{}>"])
 def test_what_looks_personal_is_replaced(kind, value, frame):
     assert Redactor(KEY).text(frame.format(value)) == frame.format(pseudonym(kind, value))
 
@@ -185,3 +211,89 @@ def test_a_pseudonym_is_not_replaced_again():
 
 def test_other_keys_give_other_pseudonyms():
     assert Redactor(b"one").text("x@example.com") != Redactor(b"two").text("x@example.com")
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3])
+@pytest.mark.parametrize("in_csv", [False, True])
+def test_a_declared_field_is_masked_in_rejected_bytes_however_deep_its_json_lies(depth, in_csv):
+    record = json.dumps({"full_name": 'Role "R" Name', "ssn": 123456789, "first_name": {"given": "Rolina"}, "n": 1})
+    for _ in range(depth):
+        record = json.dumps({"payload": record})
+    if in_csv:
+        record = '"' + record.replace('"', '""') + '"'
+    masked = Redactor(KEY).record(record.encode()).decode()
+    assert not re.search("Role|Name|123456789|Rolina", masked)
+    assert masked.count("pii:name:") == 2 and masked.count("pii:ssn:") == 1
+    assert re.search(r'\\*"{1,2}n\\*"{1,2}: 1}', masked), "and nothing else"
+
+
+@pytest.mark.parametrize(
+    "cut", ['{"full_name": "Role Na', '{"payload": "{\\"full_name\\": \\"Role Na', '{"full_name": {"given": "Role']
+)
+def test_a_declared_field_is_masked_where_the_record_is_cut_off(cut):
+    masked = Redactor(KEY).record(cut.encode()).decode()
+    assert "Role" not in masked and "pii:name:" in masked
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        json.dumps("quentin@example.com").replace("@", "\\u0040"),
+        '"' + "".join(f"\\u{ord(letter):04x}" for letter in "quentin@example.com") + '"',
+        json.dumps(json.dumps({"to": "quentin\uff20example.com"})),
+        json.dumps(json.dumps({"to": "quentin@example.com"})).replace("u", "\\\\u0075"),
+    ],
+)
+def test_escapes_hide_nobody_in_a_rejected_record(written):
+    record = f'{{"note": {written}, "broken": '.encode()
+    redacted = Redactor(KEY).record(record)
+    assert pseudonym("email", "quentin@example.com") in redacted.decode()
+    assert "quentin" not in re.sub(r"\\+u([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), redacted.decode())
+
+
+def test_escapes_that_hide_nobody_stay_as_they_are():
+    record = b'{"name": "caf\\u00e9 \\u0022 \\ud83d\\ude00", "to": "a@example.com", '
+    assert Redactor(KEY).record(record) == record.replace(
+        b"a@example.com", pseudonym("email", "a@example.com").encode()
+    )
+
+
+def test_bytes_that_are_no_utf8_are_part_of_an_address():
+    redacted = Redactor(KEY).record("josé.planted@example.com;".encode("latin-1"))
+    assert re.fullmatch(rb"pii:email:[0-9a-f]{32};", redacted)
+
+
+def test_an_address_in_an_identifier_is_replaced_and_two_identifiers_stay_two():
+    redactor = Redactor(KEY)
+    one, other = redactor.identifier("evt-u@example.com-1"), redactor.identifier("evt-U@example.com-1")
+    assert one == redactor.identifier("evt-u@example.com-1") != other
+    assert one.startswith(shared := pseudonym("email", "evt-u@example.com")) and other.startswith(shared)
+    assert redactor.detections == {"email": 3}
+    for kept in ("203.0.113.7", "4111 1111 1111 1111", "+1-202-555-0101", "redis@7", "@SUM(A1)"):
+        assert redactor.identifier(kept) == kept
+
+
+def test_an_address_as_an_identifier_reaches_the_lake_as_a_pseudonym_and_counts_as_before(land_lines):
+    mail = "user@example.com"
+    rows = land_lines(
+        event(event_id=mail, producer=mail, metric=mail, unit=mail, sku=mail, region=mail),
+        event(event_id="e2", producer=mail, corrects=mail, correction="retract", account_id=mail, api_key=mail),
+    ).accepted
+    shown = pseudonym("email", mail)
+    assert [(row["event_id"], row["producer"]) for row in rows] == [(shown, shown), ("e2", shown)]
+    assert {rows[0][name] for name in ("metric", "unit", "sku", "region")} == {rows[1]["corrects"]} == {shown}
+    assert (rows[1]["account_id"], rows[1]["api_key"]) == (mail, mail)  # reference tables must match them
+
+
+def test_an_address_in_a_files_name_or_a_reference_files_fault_is_not_recorded(settings, tmp_path):
+    mail = "user@example.com"
+    folder = tmp_path / mail
+    folder.mkdir()
+    (folder / f"{mail}.jsonl").write_text(json.dumps(event()))
+    (folder / f"{mail}.txt").touch()
+    (folder / "units.csv").write_text(f"unit,base_unit,factor\nGB,byte,{mail}\n")
+    result = landing.land(settings, [tmp_path / mail, tmp_path])
+    [manifest] = landing.manifests(settings)
+    assert mail not in json.dumps(manifest) + str(result)
+    assert [file.file_name for file in result.files] == [f"{pseudonym('email', mail)}.jsonl"]
+    assert pseudonym("email", mail) in result.refused_references[0].faults[0]

@@ -18,7 +18,8 @@ counted as (
         coalesce(sum(files.rejected), 0)::bigint as rejected,
         coalesce(sum(files.records) filter (files.replayed_batch_id is not null), 0)::bigint as replayed,
         min(files.first_event_ts) as first_event_ts,
-        max(files.last_event_ts) as last_event_ts
+        max(files.last_event_ts) as last_event_ts,
+        batches.pii_values_masked
     from batches
     left join files on batches.batch_id = files.batch_id
     group by all

@@ -29,7 +29,8 @@ by_day as (
         sum(conservation.unattributed) as unattributed,
         sum(conservation.duplicates) as duplicates,
         sum(conservation.records - conservation.rejected) as accepted,
-        sum(abs(conservation.difference)) as difference
+        sum(abs(conservation.difference)) as difference,
+        sum(batches.pii_values_masked) as pii_values_masked
     from conservation
     inner join batches on conservation.batch_id = batches.batch_id
     group by all
@@ -67,6 +68,8 @@ measured as (
     union all
     select sli_date, 'conservation_difference', difference::decimal(38, 12) from by_day
     union all
+    select sli_date, 'pii_values_masked', pii_values_masked::decimal(38, 12) from by_day
+    union all
     select sli_date, 'finalization_drift', {{ ratio('late_events', 'final_events') }} from drift
     union all
     select sli_date, 'reconciliation_gap', max({{ ratio('gap', 'booked') }}) from gaps group by sli_date
@@ -78,6 +81,8 @@ targets (sli, target, meets) as (
         ('attribution_success', 0.999, 'at_least'),
         ('duplicate_rate', 0.0001, 'below'),
         ('conservation_difference', 0, 'at_most'),
+        -- masked or not, a producer should not have sent it
+        ('pii_values_masked', 0, 'at_most'),
         ('finalization_drift', 0.01, 'below'),
         ('reconciliation_gap', 0.005, 'below')
 ),

@@ -7,7 +7,8 @@ known as (
         batch_id,
         (landed_at::timestamptz at time zone 'UTC') as landed_at,
         files,
-        "references" as reference_files
+        "references" as reference_files,
+        coalesce(list_sum(map_values(pii_detections)), 0)::bigint as pii_values_masked
     from source
     where batch_id <= {{ as_of_batch() }}
 )
