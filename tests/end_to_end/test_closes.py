@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from orchestration.settings import DBT_PROJECT, Settings
 from tests.end_to_end.histories import Options, RandomHistory, make_history
 from tests.end_to_end.house import fingerprints, rows
 from tests.oracle import Landing, compare, compute
+from tests.oracle.exact import round_half_away
 
 
 def live(settings: Settings, history: RandomHistory, landings: list[Landing], landed_now: bool = False) -> None:
@@ -84,6 +86,28 @@ def test_another_home_gets_the_same_final_bytes_whenever_it_lands(
     live(other, history, landings)
     assert fingerprints(other.finalized) == fingerprints(settings.finalized)
     assert fingerprints(other.published) == fingerprints(settings.published)
+
+
+def test_the_drift_of_a_period_is_what_came_after_its_close(
+    closed: tuple[Settings, list[Landing]], history: RandomHistory
+) -> None:
+    settings, landings = closed
+    result = compute(landings, history.closes)
+    expected = {}
+    for close in history.closes:
+        late = sum(
+            abs(usage.event_count)
+            for key, usage in result.late_usage.items()
+            if key.billing_period == close.billing_period
+        )
+        held = sum(
+            usage.event_count
+            for key, usage in result.usage_monthly.items()
+            if key.billing_period == close.billing_period
+        )
+        expected[close.billing_period] = round_half_away(Fraction(late, held), 12)
+    found = "select billing_period, finalization_drift_ratio from billing.billing_periods where status = 'final'"
+    assert dict(rows(settings.warehouse, found)) == expected and all(expected.values())
 
 
 AS_OF_COLUMNS = "account_id, metric, sku, region, unit, quantity, event_count, quantity_variance"

@@ -14,14 +14,6 @@ reconciliation as (
     select * from {{ ref('ledger_reconciliation') }}
 ),
 
-usage as (
-    select * from {{ ref('usage_monthly') }}
-),
-
-late as (
-    select * from {{ ref('late_usage') }}
-),
-
 by_day as (
     select
         batches.landed_at::date as sli_date,
@@ -33,20 +25,6 @@ by_day as (
         sum(batches.pii_values_masked) as pii_values_masked
     from conservation
     inner join batches on conservation.batch_id = batches.batch_id
-    group by all
-),
-
--- events that a closed period's final figures do not hold, of those that they hold
-drift as (
-    select
-        periods.finalized_at::date as sli_date,
-        coalesce(sum(late_events), 0) as late_events,
-        sum(final_events) as final_events
-    from periods
-    inner join (select billing_period, sum(event_count) as final_events from usage group by all) as final_usage
-        on periods.billing_period = final_usage.billing_period
-    left join (select billing_period, sum(abs(event_count)) as late_events from late group by all) as late_usage
-        on periods.billing_period = late_usage.billing_period
     group by all
 ),
 
@@ -70,7 +48,8 @@ measured as (
     union all
     select sli_date, 'pii_values_masked', pii_values_masked::decimal(38, 12) from by_day
     union all
-    select sli_date, 'finalization_drift', {{ ratio('late_events', 'final_events') }} from drift
+    -- of the periods closed on one day the worst; each period's own stands in billing_periods
+    select finalized_at::date, 'finalization_drift', max(finalization_drift_ratio) from periods group by all
     union all
     select sli_date, 'reconciliation_gap', max({{ ratio('gap', 'booked') }}) from gaps group by sli_date
 ),
