@@ -17,9 +17,8 @@ create or replace macro {{ relation }}(as_of_batch) as table (
         sum(postings.event_count)::bigint as event_count,
         sum(postings.quantity_variance)::decimal(38, 9) as quantity_variance
     from {{ in_warehouse(ref('int_usage_postings')) }} as postings
-    inner join {{ in_warehouse(ref('stg_reference__metrics')) }} as metrics on postings.metric = metrics.metric and metrics.aggregation in ('sum', 'count')
     left join {{ in_warehouse(ref('stg_finalized__receipts')) }} as receipts on strftime(postings.billing_date, '%Y-%m') = receipts.billing_period
-    where postings.batch_id <= as_of_batch and postings.batch_id <= coalesce(receipts.cutoff_batch_id, postings.batch_id)
+    where {{ aggregates_by('postings.aggregation', 'adding') }} and postings.batch_id <= as_of_batch and postings.batch_id <= coalesce(receipts.cutoff_batch_id, postings.batch_id)
     group by all
     having sum(postings.event_count) <> 0
 )

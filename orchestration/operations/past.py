@@ -1,5 +1,6 @@
 """The state as of a batch: a home of its own, built from what had landed and what was closed by then."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def build_as_of_batch(
     `as_of` stands for now; by default it is when the batch landed or the last of those periods was closed, whichever is later. The home
     that it is taken from is only read. Raises UsageWarehouseError where there is no such batch or the folder is not empty.
     """
-    other = Settings(into.expanduser().absolute(), settings.memory_limit, settings.threads)
+    other = replace(settings, home=into.expanduser().absolute())
     landed = {manifest["batch_id"]: manifest["landed_at"] for manifest in landing.manifests(settings)}
     if batch_id not in landed:
         known = f"the batches are 1 to {max(landed)}" if landed else "nothing has landed"

@@ -1,4 +1,4 @@
--- depends_on: {{ ref('int_usage_postings') }}, {{ ref('stg_reference__metrics') }}, {{ ref('stg_finalized__receipts') }}
+-- depends_on: {{ ref('int_usage_postings') }}, {{ ref('stg_finalized__receipts') }}
 {{ config(post_hook=[
     "{{ create_usage_as_of('usage.usage_daily_as_of', 'postings.billing_date', 'billing_date') }}",
     "{{ create_usage_as_of('usage.usage_monthly_as_of', \"strftime(postings.billing_date, '%Y-%m')\", 'billing_period') }}",
