@@ -19,6 +19,23 @@
 {%- endmacro %}
 
 {#
+    The same three in 64 bits, for quantities below 10⁹: a division of 128 bits costs DuckDB 0.3 µs, one of 64 bits 3 ns. The numerator must stay
+    below 4 × 10¹⁸ and the denominator within 10¹⁸; whoever calls says why they do.
+#}
+{% macro to_ninths_short(quantity) -%}
+    {%- set short = '(' ~ quantity ~ ')::decimal(18, 9)' -%}
+    (trunc({{ short }})::bigint * 1000000000 + (({{ short }} - trunc({{ short }})) * 1000000000)::bigint)
+{%- endmacro %}
+
+{% macro from_ninths_short(ninths) -%}
+    (({{ ninths }})::decimal(18, 0) * 0.000000001::decimal(9, 9))::decimal(38, 9)
+{%- endmacro %}
+
+{% macro divide_rounded_short(numerator, denominator) -%}
+    (sign({{ numerator }}) * ((2 * abs({{ numerator }}) + ({{ denominator }})) // (2 * ({{ denominator }}))))::bigint
+{%- endmacro %}
+
+{#
     base² × numerator / denominator for a base ≥ 0 (DECIMAL(38,9)) and whole numbers, as DECIMAL(38,9), rounded once, half up. The square of nine
     digits behind the point would need 18: the base is split at the point, divided in steps of nine digits, and only the last division rounds.
 #}
@@ -88,6 +105,11 @@
         when {{ digits }} then round({{ amount }}, {{ digits }})::decimal(38, 6)
     {%- endfor %}
     end
+{%- endmacro %}
+
+{# The whole number behind a limit (HUGEINT) as DECIMAL(38,9), or the largest there is: a quantity below it has at most `limit` whole units. #}
+{% macro next_whole(limit) -%}
+    if({{ limit }} < 99999999999999999999999999999, ({{ limit }} + 1)::decimal(38, 9), 99999999999999999999999999999.999999999::decimal(38, 9))
 {%- endmacro %}
 
 {# One minor unit of a currency: 1 yen, 1 cent, 1 fils. #}

@@ -26,7 +26,7 @@ create or replace macro billing.line_entries(of_line_id) as table (
         where lines.line_id = of_line_id
     )
 
-    select entries.*, files.replayed_batch_id, files.file_name, files.sha256 as file_sha256
+    select entries.*, events.event_id, files.replayed_batch_id, files.file_name, files.sha256 as file_sha256
     from {{ in_warehouse(ref('int_events_attributed')) }} as entries
     inner join line
         on entries.account_id = line.account_id and entries.metric = line.metric and entries.sku = line.sku
@@ -39,6 +39,8 @@ create or replace macro billing.line_entries(of_line_id) as table (
         and entries.batch_id <= coalesce(line.cutoff_batch_id, entries.batch_id)
     left join {{ in_warehouse(ref('stg_lake__files')) }} as files
         on entries.landed_batch_id = files.batch_id and entries.file_order = files.file_order
+    left join {{ in_warehouse(ref('stg_lake__usage_events')) }} as events
+        on entries.landed_batch_id = events.batch_id and entries.file_order = events.file_order and entries.row_number = events.row_number
     where
         entries.outcome = 'attributed' and entries.event_weight <> 0
         -- a flat price is charged once for all regions and all of the period: what another price rated meanwhile is not its usage

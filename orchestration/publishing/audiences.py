@@ -1,7 +1,8 @@
 """Who sees what: an allow-list of relations per audience. What does not stand here is not published.
 
-Finance's file holds no event-level data and no PII. Keys that nobody owns are shown, as they must be traced, but the
-value of an API key is a credential: of it finance sees the last four characters only.
+Single events are not: a file is written anew as a whole, and would grow with all of history; billing.line_entries in the
+warehouse and `usage explain` show those behind a line. Finance's file holds no PII. Keys that nobody owns are shown, as
+they must be traced, but the value of an API key is a credential: of it finance sees the last four characters only.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,43 +12,20 @@ MASKED_KEY = (
     "case when key_type <> 'api_key' or key_value is null or key_value = '' then key_value "
     "when length(key_value) <= 4 then '…' else '…' || right(key_value, 4) end"
 )
-# the decisions in force, of the ledger of decisions: those never reversed, and of the others what entries and reversals
-# leave over. Only the few that were ever reversed are grouped.
-DECISIONS_IN_FORCE = """
-    with reversed as (
-        select distinct landed_batch_id, file_order, row_number from {source} where entry = -1
-    ),
-
-    never_reversed as (
-        select * exclude (entry) from {source} anti join reversed using (landed_batch_id, file_order, row_number)
-    ),
-
-    left_over as (
-        select max(batch_id) filter (entry = 1) as batch_id, columns(* exclude (batch_id, entry))
-        from {source} semi join reversed using (landed_batch_id, file_order, row_number)
-        group by all
-        having sum(entry) = 1
-    )
-
-    select * from never_reversed union all by name select * from left_over
-"""
 
 
 @dataclass(frozen=True)
 class Relation:
     """One published table.
 
-    `source` is its relation in warehouse.duckdb, `target` its name for readers (default: the same), `query` the rows
-    (`{source}` stands for the relation), `columns` those shown (default: all), `shown_as` expressions that replace a
-    column's value. An `optional` relation may be missing from the warehouse.
+    `source` is its relation in warehouse.duckdb, `target` its name for readers (default: the same), `columns` those
+    shown (default: all), `shown_as` expressions that replace a column's value.
     """
 
     source: str
     target: str = ""
-    query: str = "select * from {source}"
     columns: tuple[str, ...] = ()
     shown_as: dict[str, str] = field(default_factory=dict)
-    optional: bool = False
 
     @property
     def name(self) -> str:
@@ -93,7 +71,6 @@ AUDIENCES: dict[str, tuple[Relation, ...]] = {
         UNATTRIBUTED,
         Relation("usage.usage_hourly"),
         Relation("usage.held_usage"),
-        Relation("intermediate.int_events_attributed", "usage.usage_events", query=DECISIONS_IN_FORCE, optional=True),
     ),
 }
 

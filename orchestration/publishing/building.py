@@ -72,25 +72,23 @@ def _extract(settings: Settings, audience: str, relations: tuple[Relation, ...],
         tables = []
         for relation in sorted(relations, key=lambda relation: relation.name):
             source = tuple(relation.source.split("."))
-            if source in known:
-                schema, table = place(audience, relation)
-                rows = folder / f"{schema}.{table}.parquet"
-                columns = _copy_rows(connection, relation, rows)
-                described = [(column, kind, comments.get((*source, column))) for column, kind in columns]
-                tables.append(
-                    {"schema": schema, "name": table, "rows": str(rows), "columns": described, "comment": known[source]}
-                )
-            elif not relation.optional:
+            if source not in known:
                 raise UsageWarehouseError(f"{relation.source} is missing from the warehouse: run `usage build`")
+            schema, table = place(audience, relation)
+            rows = folder / f"{schema}.{table}.parquet"
+            columns = _copy_rows(connection, relation, rows)
+            described = [(column, kind, comments.get((*source, column))) for column, kind in columns]
+            tables.append(
+                {"schema": schema, "name": table, "rows": str(rows), "columns": described, "comment": known[source]}
+            )
     return tables
 
 
 def _copy_rows(connection: duckdb.DuckDBPyConnection, relation: Relation, target: Path) -> list[tuple[str, str]]:
     """Write a relation's rows as the audience may see them, and return (name, type) of its columns."""
-    rows = relation.query.format(source=f"warehouse.{relation.source}")
     shown = ", ".join(relation.columns) or "*"
     replaced = ", ".join(f"{expression} as {column}" for column, expression in relation.shown_as.items())
-    query = f"select {shown}{f' replace ({replaced})' if replaced else ''} from ({rows})"
+    query = f"select {shown}{f' replace ({replaced})' if replaced else ''} from warehouse.{relation.source}"
     columns = [row[:2] for row in connection.execute(f"describe {query}").fetchall()]
     carried = ", ".join(
         f'"{column}"::varchar as "{column}"' if kind in WIDE_INTEGERS else f'"{column}"' for column, kind in columns

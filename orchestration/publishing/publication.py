@@ -72,7 +72,7 @@ class Publication:
         try:
             found = self.connection.execute(f"describe {self.table(name)}").fetchall()
         except duckdb.CatalogException:
-            return set()  # an optional relation that the warehouse did not have
+            return set()  # a file that an earlier version published
         return {row[0] for row in found}
 
 

@@ -181,8 +181,17 @@ def expected(number: int) -> dict[str, tuple[Decimal, int]]:
     }
 
 
+# The ledger of decisions with what the lake calls each event.
+ENTRIES = """(
+    select entries.*, events.event_id
+    from intermediate.int_events_attributed as entries
+    inner join staging.stg_lake__usage_events as events
+        on (entries.landed_batch_id, entries.file_order, entries.row_number) = (events.batch_id, events.file_order, events.row_number)
+)"""
+
+
 def held(settings: Settings) -> dict[str, dict[str, int]]:
-    query = "select regexp_extract(event_id, '^(.*)-[a-z]$', 1), outcome_reason, sum(entry * event_weight)::bigint from intermediate.int_events_attributed"
+    query = f"select regexp_extract(event_id, '^(.*)-[a-z]$', 1), outcome_reason, sum(entry * event_weight)::bigint from {ENTRIES}"
     found = rows(
         settings.warehouse, f"{query} where outcome = 'held' group by all having sum(entry * event_weight) <> 0"
     )
@@ -275,9 +284,9 @@ def test_every_record_has_one_outcome(closed: Settings) -> None:
 
 
 def test_a_retraction_stands_where_its_target_stands(closed: Settings) -> None:
-    query = """
+    query = f"""
         select outcome, key_type, key_value, account_id, usage_hour, billing_date, metric, sku, region, unit, quantity, event_weight
-        from intermediate.int_events_attributed where event_id = 'mapped_after_its_retraction-x' and batch_id = {} and entry = 1
+        from {ENTRIES} where event_id = 'mapped_after_its_retraction-x' and batch_id = {{}} and entry = 1
     """
     hour = datetime(2026, 9, 10, 10)
     place = (hour, hour.date(), "requests", "calls", "global", "request", Decimal(0), 0)
@@ -302,20 +311,29 @@ def test_verify_finds_nothing_and_a_rebuild_gives_the_same(closed: Settings) -> 
 
 
 @pytest.mark.parametrize(
-    ("damage", "test"),
+    ("weight", "event_id", "test"),
     [
-        ("set event_weight = 1 where event_id = 'retracted-e'", "no_corrected_event_counts"),
-        ("set event_weight = 1 where event_id = 'replacement_registered_later-e'", "no_corrected_event_counts"),
-        ("set event_weight = 0 where event_id = 'retracted-f'", "no_event_is_taken_back_without_a_correction"),
-        ("set event_weight = 0 where event_id = 'another_producer-e'", "no_event_is_taken_back_without_a_correction"),
+        (1, "retracted-e", "no_corrected_event_counts"),
+        (1, "replacement_registered_later-e", "no_corrected_event_counts"),
+        (0, "retracted-f", "no_event_is_taken_back_without_a_correction"),
+        (0, "another_producer-e", "no_event_is_taken_back_without_a_correction"),
     ],
 )
-def test_each_data_test_fails_on_the_damage_it_is_for(closed: Settings, tmp_path: Path, damage: str, test: str) -> None:
+def test_each_data_test_fails_on_the_damage_it_is_for(
+    closed: Settings, tmp_path: Path, weight: int, event_id: str, test: str
+) -> None:
     home = Settings(tmp_path / "home", "1GB", 2)
     shutil.copytree(closed.home, home.home)
     assert failures(home, test) == []
     with duckdb.connect(str(home.warehouse)) as connection:
-        connection.execute(f"update intermediate.int_events_attributed {damage}")
+        connection.execute(
+            """
+            update intermediate.int_events_decided as entries set event_weight = $weight from staging.stg_lake__usage_events as events
+            where events.event_id = $event_id
+                and (entries.landed_batch_id, entries.file_order, entries.row_number) = (events.batch_id, events.file_order, events.row_number)
+            """,
+            {"weight": weight, "event_id": event_id},
+        )
     assert failures(home, test) == [test]
 
 

@@ -6,13 +6,13 @@ with entries as (
 ),
 
 receipts as (
-    select * from {{ ref('stg_finalized__receipts') }}
+    select *, (billing_period || '-01')::date as first_date from {{ ref('stg_finalized__receipts') }}
 ),
 
 shown as (
     select entries.*
     from entries
-    left join receipts on entries.billing_period = receipts.billing_period
+    left join receipts on date_trunc('month', entries.billing_date)::date = receipts.first_date
     where receipts.cutoff_batch_id is null or entries.batch_id <= receipts.cutoff_batch_id
 )
 

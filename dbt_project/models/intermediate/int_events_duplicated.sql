@@ -3,35 +3,40 @@
 {{ config(materialized='incremental', incremental_strategy='append') }}
 {%- set last_batch = watermark() %}
 
-with events as (
-    select * from {{ ref('stg_lake__usage_events') }}
-),
-
-new_hashes as (
-    select distinct hash(producer, event_id) as identity_hash from events where batch_id > {{ last_batch }}
+with identities as (
+    select * from {{ ref('int_identities_hashed') }}
 ),
 
 repeated_hashes as (
-    select hash(producer, event_id) as identity_hash
-    from events
     {% if is_incremental() -%}
-    where hash(producer, event_id) in (select identity_hash from new_hashes)
-    {% endif -%}
-    group by 1
+    select identities.identity_hash
+    from identities
+    semi join (select identity_hash from identities where batch_id > {{ last_batch }}) as new_identities using (identity_hash)
+    {%- else -%}
+    select identity_hash from identities
+    {%- endif %}
+    group by identity_hash
     having count(*) > 1
+),
+
+places as (
+    select batch_id, file_order, row_number from identities semi join repeated_hashes using (identity_hash)
 ),
 
 candidates as (
     select
-        batch_id,
-        file_order,
-        row_number,
-        producer,
-        event_id,
+        events.batch_id,
+        events.file_order,
+        events.row_number,
+        events.producer,
+        events.event_id,
         -- what the event says; when and how it was carried (ingested_ts, schema version) is not part of it
-        row(event_ts, metric, quantity, unit, sku, account_id, api_key, namespace, resource_id, region, sampling_rate, corrects, correction, dims, extra) as payload
-    from events
-    where hash(producer, event_id) in (select identity_hash from repeated_hashes)
+        row(
+            events.event_ts, events.metric, events.quantity, events.unit, events.sku, events.account_id, events.api_key, events.namespace,
+            events.resource_id, events.region, events.sampling_rate, events.corrects, events.correction, events.dims, events.extra
+        ) as payload
+    from {{ ref('stg_lake__usage_events') }} as events
+    inner join places using (batch_id, file_order, row_number)
 ),
 
 ranked as (

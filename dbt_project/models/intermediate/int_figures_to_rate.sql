@@ -57,6 +57,7 @@ with_duplicates as (
     select 'with_duplicates' as scenario, *
     from (from of_open_periods union all by name from duplicates)
     semi join duplicates using (billing_period, account_id, sku)
+    semi join ledger using (billing_period, account_id, sku)
     where billing_period not in (select billing_period from receipts)
 ),
 

@@ -6,7 +6,7 @@ with postings as (
 ),
 
 receipts as (
-    select * from {{ ref('stg_finalized__receipts') }}
+    select *, (billing_period || '-01')::date as first_date from {{ ref('stg_finalized__receipts') }}
 ),
 
 dated as (
@@ -15,7 +15,7 @@ dated as (
         strftime(postings.billing_date, '%Y-%m') as billing_period,
         coalesce(postings.batch_id > receipts.cutoff_batch_id, false) as is_after_close
     from postings
-    left join receipts on strftime(postings.billing_date, '%Y-%m') = receipts.billing_period
+    left join receipts on date_trunc('month', postings.billing_date)::date = receipts.first_date
 )
 
 select * from dated

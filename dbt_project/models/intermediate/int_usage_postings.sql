@@ -1,28 +1,24 @@
--- The ledger of usage: what each batch adds to (or takes from) an hour of an account. Append-only; every figure of a metric that sums or counts is a
--- sum of these rows, and every event count of any metric is.
-{{ config(materialized='incremental', incremental_strategy='append') }}
-{%- set last_batch = watermark() %}
+-- The ledger of usage: what each batch adds to (or takes from) an hour of an account. Every figure of a metric that sums or counts is a sum of these
+-- rows, and every event count of any metric is.
+{{ config(materialized='view') }}
 
-with entries as (
-    select * from {{ ref('int_entries_counted') }} where batch_id > {{ last_batch }}
+with posted as (
+    select * from {{ ref('int_usage_posted') }}
 ),
 
-posted as (
+postings as (
     select
-        batch_id,
-        usage_hour,
-        billing_date,
-        account_id,
-        metric,
-        sku,
-        region,
-        unit,
-        aggregation,
-        sum(entry * quantity)::decimal(38, 9) as quantity,
-        sum(entry)::bigint as event_count,
-        sum(entry * quantity_variance)::decimal(38, 9) as quantity_variance
-    from entries
-    group by all
+        posted.batch_id,
+        posted.usage_hour,
+        posted.billing_date,
+        {{ described_columns() }},
+        posted.quantity,
+        posted.event_count,
+        posted.quantity_variance,
+        posted.account_number,
+        posted.item_id
+    from posted
+    {{ join_described('posted') }}
 )
 
-select * from posted
+select * from postings

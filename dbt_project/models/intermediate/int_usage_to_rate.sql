@@ -1,10 +1,22 @@
 -- The usage that is rated, per scenario and billing date. `billed` is what lines of periods that are not closed rest on. The others answer a
--- question about some of its lines, and hold only what differs: `known` (all that is known of an account's SKU with late usage in a closed period,
--- for adjustments), `known_to_ledger` (without what came after finance booked it), `with_duplicates` (as if duplicates counted), `with_unattributed` (with
--- the usage of keys that stand for the account at another time only, which finance may have booked by its own list). What sums or counts is rated by
--- day. So is a level: each day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure. A figure
+-- question about some of its lines, and hold only what differs: `known` (all that is known of an account's SKU with late usage in a closed period, for
+-- adjustments), and where finance has booked something to compare with, `known_to_ledger` (without what came after finance booked it), `with_duplicates`
+-- (as if duplicates counted), `with_unattributed` (with the usage of keys that stand for the account at another time only, which finance may have booked
+-- by its own list). What sums or counts is rated by day. So is a level: each day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure. A figure
 -- that does not add up stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
-with postings as (
+with days as (
+    select
+        strftime(days.billing_date, '%Y-%m') as billing_period,
+        days.billing_date,
+        {{ described_columns() }},
+        days.quantity,
+        days.event_count
+    from {{ ref('int_usage_by_day') }} as days
+    {{ join_described('days') }}
+    where {{ aggregates_by('items.aggregation', 'adding') }}
+),
+
+postings as (
     select * from {{ ref('int_postings_by_period') }} where {{ aggregates_by('aggregation', 'adding') }}
 ),
 
@@ -20,13 +32,16 @@ levels as (
     select * from {{ ref('int_levels_by_hour') }}
 ),
 
-entries as (
+{%- for outcome in ['attributed', 'duplicate', 'unattributed'] %}
+
+entries_{{ outcome }} as (
     select
         *,
         strftime(billing_date, '%Y-%m') as billing_period
     from {{ ref('int_events_attributed') }}
-    where event_weight <> 0 and {{ aggregates_by('aggregation', 'adding') }}
+    where outcome = '{{ outcome }}' and event_weight <> 0 and {{ aggregates_by('aggregation', 'adding') }}
 ),
+{%- endfor %}
 
 periods as (
     select * from {{ ref('int_periods_dated') }}
@@ -81,7 +96,7 @@ shares as (
 ),
 
 all_usage as (
-    select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'sum' as kind from postings
+    select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'sum' as kind from days
     union all
     select billing_period, account_id, metric, sku, region, unit, dated_on, quantity, event_count, 'figure' from figures_shown
     union all
@@ -131,7 +146,7 @@ came_after_ledger as (
         entries.billing_period, entries.account_id, entries.metric, entries.sku, entries.region, entries.unit, entries.billing_date,
         -entries.entry * entries.quantity as quantity,
         -entries.entry as event_count
-    from entries
+    from entries_attributed as entries
     inner join periods on entries.billing_period = periods.billing_period and periods.status <> 'final'
     left join decided_by_correction
         on entries.landed_batch_id = decided_by_correction.landed_batch_id and entries.file_order = decided_by_correction.file_order
@@ -139,17 +154,17 @@ came_after_ledger as (
     inner join ledger
         on entries.billing_period = ledger.billing_period and entries.account_id = ledger.account_id and entries.sku = ledger.sku
         and greatest(entries.ingested_ts, decided_by_correction.landed_at) > ledger.posted_at
-    where entries.outcome = 'attributed'
 ),
 
 duplicates as (
     select
-        entries.billing_period, account_id, metric, sku, region, unit, billing_date,
-        entry * quantity as quantity,
-        entry as event_count
-    from entries
+        entries.billing_period, entries.account_id, entries.metric, entries.sku, entries.region, entries.unit, entries.billing_date,
+        entries.entry * entries.quantity as quantity,
+        entries.entry as event_count
+    from entries_duplicate as entries
     inner join periods on entries.billing_period = periods.billing_period and periods.status <> 'final'
-    where outcome = 'duplicate' and account_id is not null
+    semi join ledger
+        on entries.billing_period = ledger.billing_period and entries.account_id = ledger.account_id and entries.sku = ledger.sku
 ),
 
 -- whom the key stood for last before the event, else first after it
@@ -159,10 +174,9 @@ unattributed as (
         timezone(accounts.billing_timezone, timezone('UTC', entries.event_ts))::date as billing_date,
         entries.entry * entries.quantity as quantity,
         entries.entry as event_count
-    from entries
+    from entries_unattributed as entries
     inner join attribution_keys on entries.key_type = attribution_keys.key_type and entries.key_value = attribution_keys.key_value
     inner join accounts on attribution_keys.account_id = accounts.account_id
-    where entries.outcome = 'unattributed'
     qualify row_number() over (
         partition by entries.landed_batch_id, entries.file_order, entries.row_number, entries.batch_id, entries.entry
         order by
@@ -176,6 +190,8 @@ unattributed_of_period as (
     select periods.billing_period, unattributed.*
     from unattributed
     inner join periods on strftime(unattributed.billing_date, '%Y-%m') = periods.billing_period and periods.status <> 'final'
+    semi join ledger
+        on periods.billing_period = ledger.billing_period and unattributed.account_id = ledger.account_id and unattributed.sku = ledger.sku
 ),
 
 changed as (

@@ -1,14 +1,13 @@
 -- Failure it prevents: a refresh that misses a touched date, so that a mart no longer is the sum of its postings; of metrics that do not add
 -- up, that their events are not counted. Mirror: no_usage_without_posting.
 with posted as (
-    select billing_date, account_id, metric, sku, region, sum(if({{ aggregates_by('aggregation', 'adding') }}, quantity, 0)) as quantity, sum(event_count) as event_count
-    from {{ ref('int_postings_by_period') }}
-    where not is_after_close
-    group by all
-    having sum(event_count) <> 0
+    {{ posted_per_day() | indent(4) }}
+),
+
+shown as (
+    select billing_date, account_id, metric, sku, region, if({{ aggregates_by('aggregation', 'adding') }}, quantity, 0) as quantity, event_count
+    from {{ ref('usage_daily') }}
 )
 
-select * from posted
-except
-select billing_date, account_id, metric, sku, region, if({{ aggregates_by('aggregation', 'adding') }}, quantity, 0), event_count
-from {{ ref('usage_daily') }}
+select * from posted anti join shown using (billing_date, account_id, metric, sku, region, quantity, event_count)
+where event_count <> 0

@@ -59,11 +59,6 @@ create table usage.late_usage (
 create table usage.held_usage (
     landed_batch_id bigint, reason varchar, metric varchar, unit varchar, producer varchar, quantity decimal(38, 9),
     event_count bigint);
-create table intermediate.int_events_attributed (
-    batch_id bigint, landed_batch_id bigint, file_order integer, row_number bigint, entry integer, outcome varchar,
-    outcome_reason varchar, key_type varchar, key_value varchar, account_id varchar, producer varchar, event_id varchar,
-    event_ts timestamp, usage_hour timestamp, billing_date date, metric varchar, sku varchar, region varchar,
-    unit varchar, quantity decimal(38, 9), quantity_variance decimal(38, 9));
 create table reference_accounts (
     account_id varchar, account_name varchar, billing_timezone varchar, currency_code varchar);
 create table reference_skus (
@@ -152,26 +147,6 @@ comment on column billing.invoice_lines.amount is 'Rounded once, in the currency
 comment on column finance.ledger_reconciliation.cause is 'Why the two differ.';
 """
 
-EVENTS = """
-insert into intermediate.int_events_attributed
-select
-    batch_id, 1, 1, row_number, entry, outcome, null, 'api_key', 'key-1', account_id, 'api-gateway',
-    'event-' || row_number, timestamp '2026-09-30 05:00:00', timestamp '2026-09-30 05:00:00', date '2026-09-30',
-    'api_calls', 'api.calls', 'global', 'unit', 1, 0
-from (values
-    (1, 1, 1, 'attributed', 'acct-alpha'),    -- decided once
-    (1, 2, 1, 'unattributed', null),          -- decided, reversed and decided otherwise
-    (2, 2, -1, 'unattributed', null),
-    (2, 2, 1, 'attributed', 'acct-beta'),
-    (1, 3, 1, 'unattributed', null),          -- and back again
-    (2, 3, -1, 'unattributed', null),
-    (2, 3, 1, 'attributed', 'acct-beta'),
-    (3, 3, -1, 'attributed', 'acct-beta'),
-    (3, 3, 1, 'unattributed', null)
-) as decisions (batch_id, row_number, entry, outcome, account_id)
-where batch_id <= $last_batch
-"""
-
 
 @dataclass(frozen=True)
 class Passing:
@@ -252,7 +227,6 @@ def build_warehouse(settings: Settings, last_batch: int) -> None:
         connection.execute("insert into billing.currencies values ('EUR', 2), ('USD', 2), ('JPY', 0)")
         connection.execute(POSTINGS, {"regions": list(REGIONS), "last_batch": last_batch})
         _run(connection, MARTS, {"last_batch": last_batch, "secret": SECRET_KEY})
-        connection.execute(EVENTS, {"last_batch": last_batch})
         for batch in range(1, last_batch + 1):
             connection.execute(
                 "insert into operations.batches "

@@ -101,22 +101,6 @@ def test_finance_sees_the_end_of_an_api_key_only(home):
     assert ask(home, "finance", query)[0] == ("api_key", "…")
 
 
-def test_analysts_see_the_decision_in_force_of_each_event(published):
-    """Of the ledger of decisions: decided once; reversed and decided otherwise; and reversed back again."""
-    query = "select row_number, outcome, account_id, batch_id from usage.usage_events order by all"
-    assert ask(published, "analyst", query) == [
-        (1, "attributed", "acct-alpha", 1),
-        (2, "attributed", "acct-beta", 2),
-        (3, "unattributed", None, 3),
-    ]
-
-
-def test_a_warehouse_without_decisions_publishes_the_rest(home):
-    change_warehouse(home, "drop table intermediate.int_events_attributed")
-    publish(home)
-    assert ask(home, "analyst", "select count(*) from duckdb_tables() where table_name = 'usage_events'") == [(0,)]
-
-
 def test_the_documentation_is_carried_over(published):
     query = "select comment from duckdb_columns() where table_name = '{}' and column_name = '{}'"
     assert ask(published, "finance", query.format("invoice_lines", "amount")) == [

@@ -1,0 +1,23 @@
+-- The ledger of usage, coded: what each batch adds to (or takes from) an hour of an account. Append-only; int_usage_postings reads it in full.
+{{ config(materialized='incremental', incremental_strategy='append') }}
+
+with entries as (
+    select * from {{ ref('int_events_attributed') }}
+    where outcome = 'attributed' and event_weight <> 0 and batch_id > {{ watermark() }}
+),
+
+posted as (
+    select
+        batch_id,
+        usage_hour,
+        billing_date,
+        account_number,
+        item_id,
+        sum(entry * quantity)::decimal(38, 9) as quantity,
+        sum(entry)::bigint as event_count,
+        sum(entry * quantity_variance)::decimal(38, 9) as quantity_variance
+    from entries
+    group by all
+)
+
+select * from posted
