@@ -3,8 +3,8 @@
 {{ config(materialized='incremental', incremental_strategy='append') }}
 {%- set last_batch = watermark() %}
 
-with events as (
-    select * from {{ ref('stg_lake__usage_events') }}
+with identities as (
+    select * from {{ ref('int_identities_hashed') }}
 ),
 
 duplicated as (
@@ -13,23 +13,30 @@ duplicated as (
 
 -- whole ones; a record that names itself has no target
 corrections as (
-    select batch_id, file_order, row_number, producer, corrects, correction
-    from events
+    select batch_id, file_order, row_number, producer, corrects, correction, hash(producer, corrects) as target_hash
+    from {{ ref('stg_lake__usage_events') }}
     where corrects is not null and correction in ('retract', 'replace') and corrects <> event_id
 ),
 
 -- a pair is new when either of the two is
-candidates as (
-    select batch_id, file_order, row_number, producer, event_id, coalesce(correction = 'retract', false) as is_retraction
-    from events
-    where batch_id > {{ last_batch }} and hash(producer, event_id) in (select hash(producer, corrects) from corrections)
+places as (
+    select batch_id, file_order, row_number
+    from identities
+    where batch_id > {{ last_batch }} and identity_hash in (select target_hash from corrections)
     {%- if is_incremental() %}
     union all
-    select batch_id, file_order, row_number, producer, event_id, coalesce(correction = 'retract', false) as is_retraction
-    from events
-    where batch_id <= {{ last_batch }}
-        and hash(producer, event_id) in (select hash(producer, corrects) from corrections where batch_id > {{ last_batch }})
+    select batch_id, file_order, row_number
+    from identities
+    where batch_id <= {{ last_batch }} and identity_hash in (select target_hash from corrections where batch_id > {{ last_batch }})
     {%- endif %}
+),
+
+candidates as (
+    select
+        events.batch_id, events.file_order, events.row_number, events.producer, events.event_id,
+        coalesce(events.correction = 'retract', false) as is_retraction
+    from {{ ref('stg_lake__usage_events') }} as events
+    inner join places using (batch_id, file_order, row_number)
 ),
 
 paired as (

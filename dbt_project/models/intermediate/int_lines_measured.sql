@@ -60,7 +60,7 @@ used as (
         priced.price_id,
         if(prices.model = 'flat', null, priced.slice_from) as slice_from,
         min(priced.billing_date) as first_date,
-        max(priced.billing_date) as last_date,
+        max(priced.last_billing_date) as last_date,
         sum(priced.quantity)::decimal(38, 9) as quantity
     from priced
     inner join prices on priced.price_id = prices.price_id

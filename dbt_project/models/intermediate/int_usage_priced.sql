@@ -1,4 +1,4 @@
--- Each day's usage with the price that it is rated by: chosen by the plan held that day, the SKU, the region (exact before *) and the billing
+-- The usage of days that are rated alike, with the price that it is rated by: chosen by the plan held that day, the SKU, the region (exact before *) and the billing
 -- date; a price in the account's own currency goes before one in another. No price: unpriced, which blocks a close and is never billed at zero.
 -- slice_from: where the plan, the price or a discount changes inside the period, the period is rated in slices; the first day of the day's slice.
 with usage as (
@@ -135,7 +135,7 @@ offered as (
         best_offers.price_id,
         best_offers.previous_price_id,
         best_offers.next_price_id,
-        best_offers.price_id is null or abs(held.quantity) < {{ next_whole('best_offers.largest_quantity') }} as is_priceable
+        best_offers.price_id is null or held.largest_day_quantity < {{ next_whole('best_offers.largest_quantity') }} as is_priceable
     from held
     left join best_offers
         on held.plan_id = best_offers.plan_id and held.account_currency is not distinct from best_offers.account_currency
@@ -155,7 +155,7 @@ offered_another as (
         on offered.plan_id = offers.plan_id and offered.account_currency is not distinct from offers.account_currency
         and offered.sku = offers.sku and offered.region = offers.region
         and offered.billing_date >= offers.valid_from and offered.billing_date < offers.valid_to
-        and abs(offered.quantity) < {{ next_whole('offers.largest_quantity') }}
+        and offered.largest_day_quantity < {{ next_whole('offers.largest_quantity') }}
     where not offered.is_priceable
     qualify row_number() over (
         partition by scenario, billing_period, offered.account_id, metric, offered.sku, offered.region, unit, offered.billing_date

@@ -2,9 +2,79 @@
 -- question about some of its lines, and hold only what differs: `known` (all that is known of an account's SKU with late usage in a closed period, for
 -- adjustments), and where finance has booked something to compare with, `known_to_ledger` (without what came after finance booked it), `with_duplicates`
 -- (as if duplicates counted), `with_unattributed` (with the usage of keys that stand for the account at another time only, which finance may have booked
--- by its own list). What sums or counts is rated by day. So is a level: each day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure. A figure
--- that does not add up stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
-with days as (
+-- by its own list). What sums or counts is rated by the days that are rated alike (billing_date is the first of them). A level is rated by day: each
+-- day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure. A figure that does not add up
+-- stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
+with coded_days as (
+    select days.*, accounts.resolved_account_id as account_id
+    from {{ ref('int_usage_by_day') }} as days
+    {{ join_described('days') }}
+    where {{ aggregates_by('items.aggregation', 'adding') }}
+),
+
+-- the dates on which an account's plan or discounts begin or end, and those of prices: between them days are rated alike
+account_bounds as (
+    {%- for table in ['account_plans', 'discounts'] %}
+    select account_id, valid_from as bound from {{ ref('stg_reference__' ~ table) }} where valid_from is not null
+    union
+    select account_id, valid_to from {{ ref('stg_reference__' ~ table) }} where valid_to is not null
+    {{ 'union' if not loop.last }}
+    {%- endfor %}
+),
+
+price_bounds as (
+    select valid_from as bound from {{ ref('stg_reference__prices') }} where valid_from is not null
+    union
+    select valid_to from {{ ref('stg_reference__prices') }} where valid_to is not null
+),
+
+account_dates as (
+    select dates.account_number, dates.billing_date, max(account_bounds.bound) as account_bound
+    from (select distinct account_number, account_id, billing_date from coded_days) as dates
+    left join account_bounds on dates.account_id = account_bounds.account_id and account_bounds.bound <= dates.billing_date
+    group by all
+),
+
+price_dates as (
+    select dates.billing_date, max(price_bounds.bound) as price_bound
+    from (select distinct billing_date from coded_days) as dates
+    left join price_bounds on price_bounds.bound <= dates.billing_date
+    group by all
+),
+
+-- A month of days that are rated alike is one row: a thirtieth of the work. A day beyond 10⁹ stands alone, because a price may be too high for it.
+coded_spans as (
+    select
+        account_number,
+        item_id,
+        date_trunc('month', billing_date)::date as first_of_period,
+        greatest(account_bound, price_bound) as span_from,
+        if(abs(quantity) < 1000000000, null, billing_date) as alone_on,
+        min(billing_date) as billing_date,
+        max(billing_date) as last_billing_date,
+        max(abs(quantity)) as largest_day_quantity,
+        sum(quantity)::decimal(38, 9) as quantity,
+        sum(event_count)::bigint as event_count
+    from coded_days
+    inner join account_dates using (account_number, billing_date)
+    inner join price_dates using (billing_date)
+    group by all
+),
+
+spans as (
+    select
+        strftime(coded_spans.first_of_period, '%Y-%m') as billing_period,
+        coded_spans.billing_date,
+        coded_spans.last_billing_date,
+        coded_spans.largest_day_quantity,
+        {{ described_columns() }},
+        coded_spans.quantity,
+        coded_spans.event_count
+    from coded_spans
+    {{ join_described('coded_spans') }}
+),
+
+days as (
     select
         strftime(days.billing_date, '%Y-%m') as billing_period,
         days.billing_date,
@@ -95,19 +165,35 @@ shares as (
     from so_far
 ),
 
-all_usage as (
-    select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'sum' as kind from days
-    union all
-    select billing_period, account_id, metric, sku, region, unit, dated_on, quantity, event_count, 'figure' from figures_shown
+figures_and_levels as (
+    select billing_period, account_id, metric, sku, region, unit, dated_on as billing_date, quantity, event_count, 'figure' as kind from figures_shown
     union all
     select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'level' from shares where knowledge = 'shown'
 ),
 
+open_periods as (
+    select billing_period from periods where status <> 'final'
+),
+
 billed as (
-    select all_usage.*
-    from all_usage
-    inner join periods on all_usage.billing_period = periods.billing_period
-    where periods.status <> 'final'
+    select usage.*
+    from (
+        select billing_period, account_id, metric, sku, region, unit, billing_date, last_billing_date, largest_day_quantity, quantity, event_count, 'sum' as kind
+        from spans
+        union all by name
+        select * from figures_and_levels
+    ) as usage
+    inner join open_periods using (billing_period)
+),
+
+billed_by_day as (
+    select usage.*
+    from (
+        select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'sum' as kind from days
+        union all by name
+        select * from figures_and_levels
+    ) as usage
+    inner join open_periods using (billing_period)
 ),
 
 late_keys as (
@@ -207,7 +293,7 @@ changed as (
 -- beside what changes in a scenario, the rest of the usage of the same accounts' SKUs
 unchanged as (
     select keys.scenario, billed.*
-    from billed
+    from billed_by_day as billed
     inner join (select distinct scenario, billing_period, account_id, sku from changed where scenario <> 'known') as keys
         using (billing_period, account_id, sku)
     anti join other_figures
@@ -217,7 +303,7 @@ unchanged as (
 
 scenarios as (
     select 'billed' as scenario, * from billed
-    union all
+    union all by name
     select 'known' as scenario, * from known
     union all by name
     select * from changed
@@ -228,6 +314,8 @@ scenarios as (
 summed as (
     select
         scenario, billing_period, account_id, metric, sku, region, unit, billing_date,
+        max(coalesce(last_billing_date, billing_date)) as last_billing_date,
+        coalesce(max(largest_day_quantity), abs(sum(quantity)))::decimal(38, 9) as largest_day_quantity,
         sum(quantity)::decimal(38, 9) as quantity,
         sum(event_count)::bigint as event_count
     from scenarios

@@ -4,7 +4,7 @@ with corrected as (
 ),
 
 entries as (
-    select * from {{ ref('int_events_attributed') }}
+    select * from {{ ref('int_events_decided') }}
 ),
 
 -- a retraction in whatever state, a replacement once it is not held

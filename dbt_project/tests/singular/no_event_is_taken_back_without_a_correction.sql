@@ -15,7 +15,7 @@ may_not_count as (
 )
 
 select entries.landed_batch_id, entries.file_order, entries.row_number
-from {{ ref('int_events_attributed') }} as entries
+from {{ ref('int_events_decided') }} as entries
 anti join may_not_count
     on entries.landed_batch_id = may_not_count.batch_id and entries.file_order = may_not_count.file_order
     and entries.row_number = may_not_count.row_number

@@ -11,7 +11,7 @@ unpriced as (
         region,
         plan_id,
         min(billing_date) as first_date,
-        max(billing_date) as last_date,
+        max(last_billing_date) as last_date,
         sum(quantity)::decimal(38, 9) as quantity,
         unit,
         sum(event_count)::bigint as event_count

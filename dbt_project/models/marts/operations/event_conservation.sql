@@ -3,7 +3,7 @@ with batches as (
 ),
 
 entries as (
-    select * from {{ ref('int_events_attributed') }}
+    select * from {{ ref('int_events_decided') }}
 ),
 
 decided as (
