@@ -119,9 +119,13 @@ LOOKS = (
 )
 _PATTERNS = [(look, re.compile(f"(?P<harmless>{_HARMLESS})|{look.pattern}")) for look in LOOKS]
 
+# What names an event and what it measured; attribution keys are not among them: reference tables must match them.
+IDENTIFIERS = ("producer", "event_id", "corrects", "metric", "unit", "sku", "region")
+
 # An e-mail address is looked for from its middle, so that a long run without one costs nothing.
 # Half surrogates stand for the bytes of a rejected record that are no UTF-8.
 _AT = re.compile(r"@|%40|\\u0040|\uff20")
+ADDRESS_SIGN = r"@|%40|\\u0040|\x{ff20}"  # the same in RE2, for whole columns
 _EMAIL_LOCAL = re.compile(r"[\w%+\udc80-\udcff][\w.%+'\udc80-\udcff-]{0,63}\Z")
 _EMAIL_DOMAIN = re.compile(r"(?:[\w\udc80-\udcff-]{1,63}\.){1,8}[^\W\d_]{2,63}")
 _DIGITS = re.compile(r"[0-9]|::")
@@ -371,7 +375,7 @@ def redact_texts(redact: Callable[[str], str], column: pa.Array) -> pa.Array:
 
 def redact_identifiers(redactor: Redactor, column: pa.Array) -> pa.Array:
     """A column of identifiers with the e-mail addresses in them replaced."""
-    suspects = pc.fill_null(pc.match_substring_regex(column, r"@|%40|\\u0040|\x{ff20}"), False)
+    suspects = pc.fill_null(pc.match_substring_regex(column, ADDRESS_SIGN), False)
     if not pc.any(suspects).as_py():
         return column
     redacted = [redactor.identifier(text) for text in column.filter(suspects).to_pylist()]

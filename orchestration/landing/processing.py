@@ -13,15 +13,14 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestration.landing import typed
 from orchestration.landing.canonical import canonical
 from orchestration.landing.engine import run, sql_file
 from orchestration.landing.lake import EVENTS, REJECTED
-from orchestration.landing.pii import Redactor, redact_identifiers, redact_records, redact_texts
+from orchestration.landing.pii import IDENTIFIERS, Redactor, redact_identifiers, redact_records, redact_texts
 from orchestration.landing.readers import READERS
 from orchestration.landing.readers.chunk import Chunk
 
-# What names an event and what it measured; attribution keys are not among them: reference tables must match them.
-IDENTIFIERS = ("producer", "event_id", "corrects", "metric", "unit", "sku", "region")
 SHOWN = 1024  # characters of an unreasonably long identifier that stand beside a rejected record
 
 
@@ -41,6 +40,7 @@ class Bench:
     workers: int
     landed_at: datetime
     pii_key: bytes
+    negative_refused: pa.Array
 
     def processed(
         self, path: Path, format_: str, compression: str | None, file_order: int, expanded_bytes: int
@@ -60,6 +60,19 @@ class Bench:
 
     def _process(self, format_: str, file_order: int, piece: Any) -> Processed:
         """All steps of one piece; runs in a worker thread."""
+        if format_ != "parquet":
+            return self._process_fully(format_, file_order, piece)
+        split = typed.split(piece.rows, piece.numbers, file_order, self.landed_at, self.negative_refused)
+        if split is None:
+            return self._process_fully(format_, file_order, piece)
+        if split.accepted.num_rows == piece.rows.num_rows:
+            return Processed(split.accepted, REJECTED.empty_table(), Counter())
+        rest = self._process_fully(format_, file_order, piece.filtered(pc.invert(split.is_ordinary)))
+        accepted = pa.concat_tables([split.accepted, rest.accepted]).sort_by("row_number")
+        return rest._replace(accepted=accepted)
+
+    def _process_fully(self, format_: str, file_order: int, piece: Any) -> Processed:
+        """By text, whatever the piece holds."""
         redactor = Redactor(self.pii_key)
         with closing(self.engine.cursor()) as engine:
             chunk = READERS[format_].parse(engine, piece)

@@ -91,7 +91,8 @@ def _set_up(held: ExitStack, request: dict[str, Any]) -> _Room:
     engine.execute("create table negative_refused (metric varchar)")
     engine.execute("insert into negative_refused select unnest($metrics)", {"metrics": request["negative_refused"]})
     landed_at = datetime.fromisoformat(request["landed_at"])
-    return _Room(Bench(engine, request["threads"], landed_at, key), Redactor(key))
+    refused = pa.array(request["negative_refused"], pa.string())
+    return _Room(Bench(engine, request["threads"], landed_at, key, refused), Redactor(key))
 
 
 def _limit_memory(allowed: int) -> None:

@@ -30,10 +30,14 @@ LEAST_ROW_BYTES = 64  # a row of nulls takes no room in memory, but a rejected r
 
 
 class Batch(NamedTuple):
-    """Consecutive rows of a dump."""
+    """Rows of a dump, in their order, and their numbers: row index + 1."""
 
-    first_number: int
+    numbers: pa.Array
     rows: pa.RecordBatch
+
+    def filtered(self, mask: pa.Array) -> "Batch":
+        """The rows where the mask is true."""
+        return Batch(self.numbers.filter(mask), self.rows.filter(mask))
 
 
 def pieces(path: Path, compression: str | None, most_bytes: int) -> Iterator[Batch]:
@@ -43,7 +47,7 @@ def pieces(path: Path, compression: str | None, most_bytes: int) -> Iterator[Bat
         next_row = 1
         for batch in file.iter_batches(batch_size=_rows_per_piece(file.metadata, allowance)):
             allowance.spend(max(batch.nbytes, batch.num_rows * LEAST_ROW_BYTES))
-            yield Batch(next_row, batch)
+            yield Batch(pa.array(np.arange(next_row, next_row + batch.num_rows)), batch)
             next_row += batch.num_rows
         if next_row - 1 != file.metadata.num_rows:
             raise Unreadable(f"its footer tells of {file.metadata.num_rows} rows, but {next_row - 1} can be read")
@@ -83,7 +87,7 @@ def _rows_per_piece(metadata: pq.FileMetaData, allowance: Allowance) -> int:
 
 
 def parse(engine: duckdb.DuckDBPyConnection, piece: Batch) -> Chunk:
-    """The batch's records; row numbers are row index + 1, a null is an absent value.
+    """The batch's records; a null is an absent value.
 
     The record of a row, which has no bytes of its own, is its JSON text.
     """
@@ -96,7 +100,7 @@ def parse(engine: duckdb.DuckDBPyConnection, piece: Batch) -> Chunk:
     if too_long.null_count < batch.num_rows:
         columns = {name: pc.if_else(too_long.is_null(), column, None) for name, column in columns.items()}
     bookkeeping = {
-        "row_number": pa.array(range(piece.first_number, piece.first_number + batch.num_rows), pa.int64()),
+        "row_number": piece.numbers,
         "record": pa.nulls(batch.num_rows, pa.binary()),
         "too_long": too_long,
         "misshapen": _misshapen(batch),
