@@ -46,9 +46,7 @@ def attach(connection: duckdb.DuckDBPyConnection, place: Path, name: str) -> dic
 def as_decimals(connection: duckdb.DuckDBPyConnection, relation: str, columns: str) -> str:
     """The columns, each in the one type in which they are compared: a peer may write a date as a timestamp, a text as bytes."""
     casts = {"DECIMAL": "decimal(38, 9)", "TIMESTAMP": "timestamp", "DATE": "date", "BLOB": "varchar"}
-    types = dict(
-        row[:2] for row in connection.execute(f"describe select {columns} from {relation}").fetchall()
-    )
+    types = dict(row[:2] for row in connection.execute(f"describe select {columns} from {relation}").fetchall())
     shown = [
         f"{column}::{next((cast for kind, cast in casts.items() if types[column].startswith(kind)), 'varchar')} as {column}"
         if "INT" not in types[column]

@@ -26,4 +26,3 @@ def reference_file(home: Path, table: str) -> Path:
     """The newest version of a reference table."""
     versions = (home / "lake" / "reference" / table).glob("version=*/*.parquet")
     return max(versions, key=lambda path: int(path.parent.name.partition("=")[2]))
-

@@ -74,9 +74,7 @@ def lowest_terms(fractions: pl.DataFrame) -> pl.DataFrame:
     """Numerators and denominators without their common divisors, so that products stay small."""
     from math import gcd
 
-    pairs = [
-        (n // gcd(n, d), d // gcd(n, d)) for n, d in fractions.select("numerator", "denominator").iter_rows()
-    ]
+    pairs = [(n // gcd(n, d), d // gcd(n, d)) for n, d in fractions.select("numerator", "denominator").iter_rows()]
     return fractions.with_columns(
         pl.Series("numerator", [n for n, _ in pairs], pl.Int128),
         pl.Series("denominator", [d for _, d in pairs], pl.Int128),
@@ -138,15 +136,15 @@ def usage(home: Path) -> pl.LazyFrame:
     """The events that count, each with its owner, billing date and quantity in the metric's unit."""
     accounts = landed(home, "accounts").with_columns(pl.col("billing_timezone").fill_null("UTC"))
     source = pl.scan_parquet(event_files(home), hive_partitioning=False)
-    first, last = source.select(pl.col("event_ts").min().dt.truncate("15m"), pl.col("event_ts").max().alias("l")).collect().row(0)
+    first, last = (
+        source.select(pl.col("event_ts").min().dt.truncate("15m"), pl.col("event_ts").max().alias("l")).collect().row(0)
+    )
     zones = sorted({*accounts["billing_timezone"], "UTC"})
     units = lowest_terms(conversions(home))
     recorded = whole(pl.col("quantity"))
     return (
         # files and rows come in the order in which they landed
-        attributed(
-            source.select(NEEDED).unique(subset=["producer", "event_id"], keep="first"), owners(home, accounts)
-        )
+        attributed(source.select(NEEDED).unique(subset=["producer", "event_id"], keep="first"), owners(home, accounts))
         .join(units.lazy(), on=["metric", "unit"])
         .filter((pl.col("quantity") >= 0) | pl.col("allow_negative"))
         .with_columns(pl.col("event_ts").dt.truncate("15m").alias("quarter_hour"))
@@ -214,13 +212,17 @@ def rated(home: Path, daily: pl.DataFrame) -> pl.DataFrame:
         pl.col("billing_date").dt.strftime("%Y-%m").alias("billing_period"),
         *("account_id", "sku", "region", "unit", "price_id", "model", "currency_code"),
     ).agg(TOTAL)
-    tiers = landed(home, "price_tiers").sort("price_id", "tier_number").select(
-        "price_id",
-        "tier_number",
-        whole(pl.col("unit_price").fill_null(0)).alias("price"),
-        # edges have twelve digits, quantities nine
-        (whole(pl.col("up_to")) // 1000).alias("up_to"),
-        (whole(pl.col("up_to")).shift(1).over("price_id") // 1000).fill_null(0).alias("above"),
+    tiers = (
+        landed(home, "price_tiers")
+        .sort("price_id", "tier_number")
+        .select(
+            "price_id",
+            "tier_number",
+            whole(pl.col("unit_price").fill_null(0)).alias("price"),
+            # edges have twelve digits, quantities nine
+            (whole(pl.col("up_to")) // 1000).alias("up_to"),
+            (whole(pl.col("up_to")).shift(1).over("price_id") // 1000).fill_null(0).alias("above"),
+        )
     )
     graduated = pl.col("model") == "graduated"
     inside = pl.min_horizontal("quantity", pl.col("up_to").fill_null(pl.col("quantity"))) - pl.col("above")
@@ -257,9 +259,7 @@ def run(home: Path, output: Path) -> None:
             .group_by(pl.col("event_ts").dt.truncate("1m").alias("usage_minute"), "billing_date", *SERIES)
             .agg(TOTAL, pl.len().alias("event_count")),
             events.filter(pl.col("account_id").is_null())
-            .group_by(
-                pl.col("event_ts").dt.date().alias("first_seen_date"), "key_type", "key_value", *SERIES[1:]
-            )
+            .group_by(pl.col("event_ts").dt.date().alias("first_seen_date"), "key_type", "key_value", *SERIES[1:])
             .agg(TOTAL, pl.len().cast(pl.Int64).alias("event_count")),
         ],
         engine="streaming",
