@@ -31,7 +31,7 @@ def finance_queries(readme: str) -> dict[str, str]:
     for block in re.findall(r"```sql\n(.*?)```", section, re.DOTALL):
         for statement in duckdb.extract_statements(block):
             asked = re.search(r"--\s*(.+)", statement.query)
-            found[asked[1].strip() if asked else statement.query.strip()[:60]] = statement.query
+            found[asked[1].strip() if asked else statement.query.strip().rstrip(";")[:60]] = statement.query
     if not found:
         raise LookupError(f"the README has no SQL under {SECTION!r}")
     return found
