@@ -42,17 +42,13 @@ cross join (select distinct billing_timezone as zone from accounts union distinc
 
 -- the first landed record of each identity, its owner, and what it measures
 create table events engine = Memory as
-with deduplicated as (
+with flat as (
     select
-        argMin(tuple(event_ts, metric, quantity, unit, sku, account_id, api_key, namespace, resource_id, region), tuple(batch, file_order, row_number)) as first
+        assumeNotNull(event_ts) as event_ts, assumeNotNull(metric) as metric, assumeNotNull(quantity) as quantity, assumeNotNull(unit) as unit, sku,
+        account_id, api_key, namespace, resource_id, ifNull(region, 'global') as region
     from {events}
-    group by producer, event_id
-),
-flat as (
-    select
-        assumeNotNull(first.1) as event_ts, assumeNotNull(first.2) as metric, assumeNotNull(first.3) as quantity, assumeNotNull(first.4) as unit, first.5 as sku,
-        first.6 as account_id, first.7 as api_key, first.8 as namespace, first.9 as resource_id, ifNull(first.10, 'global') as region
-    from deduplicated
+    order by batch, file_order, row_number
+    limit 1 by producer, event_id
 )
 select
     multiIf(a.account_id is not null, a.account_id, in_force_k, k.account_id, in_force_n, n.account_id, in_force_r, r.account_id, null) as owner_id,

@@ -4,6 +4,7 @@
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -59,16 +60,21 @@ def as_decimals(connection: duckdb.DuckDBPyConnection, relation: str, columns: s
 def differences(mine: Path, theirs: Path) -> list[str]:
     """What differs, a line each: how many rows of a table only one of the two has, and the first of them. Empty if all agree."""
     found = []
-    with duckdb.connect() as connection:
+    with tempfile.TemporaryDirectory() as spill, duckdb.connect(config={"temp_directory": spill}) as connection:
         connection.execute("set timezone = 'UTC'")
         here, there = attach(connection, mine, "mine"), attach(connection, theirs, "theirs")
         for table in sorted(here.keys() & there.keys()):
             columns = FIGURES[table][1]
             a, b = (as_decimals(connection, side[table], columns) for side in (here, there))
-            for place, one, other in ((mine, a, b), (theirs, b, a)):
-                connection.execute(f"create or replace temp table extra as {one} except all {other}")
-                ((count,),) = connection.execute("select count(*) from extra").fetchall()
-                rows = connection.execute(f"from extra order by all limit {SHOWN}").fetchall()
+            # each row counts for one side and against the other: what is left over stands on one side only
+            connection.execute(
+                f"create or replace temp table extra as select {columns}, sum(side) as side "
+                f"from (select *, 1 as side from ({a}) union all select *, -1 from ({b})) group by {columns} having sum(side) <> 0"
+            )
+            for place, sign in ((mine, 1), (theirs, -1)):
+                left = f"from extra where sign(side) = {sign}"
+                ((count,),) = connection.execute(f"select coalesce(abs(sum(side)), 0)::bigint {left}").fetchall()
+                rows = connection.execute(f"select {columns} {left} order by all limit {SHOWN}").fetchall()
                 if count:
                     found.append(f"{table}: {count} rows only in {place}, such as")
                     found += [f"  {', '.join(map(str, row))}" for row in rows]

@@ -166,6 +166,8 @@ def usage(home: Path) -> pl.LazyFrame:
             .otherwise(quotient(recorded * pl.col("numerator"), pl.col("denominator")))
             .alias("quantity"),
         )
+        # few different texts: as codes they are cheaper to group by
+        .with_columns(pl.col(SERIES).cast(pl.Categorical))
     )
 
 
@@ -247,23 +249,28 @@ def rated(home: Path, daily: pl.DataFrame) -> pl.DataFrame:
 def write(table: pl.DataFrame, output: Path, name: str) -> None:
     """Whole 10⁻⁹ths become decimals again."""
     decimals = (pl.col(pl.Int128).cast(pl.Decimal(38, 9)) * NINTH).cast(pl.Decimal(38, 9))
-    table.with_columns(decimals).write_parquet(output / f"{name}.parquet")
+    table.with_columns(decimals, pl.col(pl.Categorical).cast(pl.String)).write_parquet(output / f"{name}.parquet")
 
 
 def run(home: Path, output: Path) -> None:
     """Computes the tables from the lake's files into Parquet files."""
-    events = usage(home)
-    minutes, unattributed = pl.collect_all(
-        [
-            events.filter(pl.col("account_id").is_not_null())
-            .group_by(pl.col("event_ts").dt.truncate("1m").alias("usage_minute"), "billing_date", *SERIES)
-            .agg(TOTAL, pl.len().alias("event_count")),
-            events.filter(pl.col("account_id").is_null())
-            .group_by(pl.col("event_ts").dt.date().alias("first_seen_date"), "key_type", "key_value", *SERIES[1:])
-            .agg(TOTAL, pl.len().cast(pl.Int64).alias("event_count")),
-        ],
-        engine="streaming",
+    owned = pl.col("account_id").is_not_null()
+    # one pass over the events: whose they are, or else the key that should have told
+    everything = (
+        usage(home)
+        .group_by(
+            pl.col("event_ts").dt.truncate("1m").alias("usage_minute"),
+            "billing_date",
+            *SERIES,
+            *(pl.when(~owned).then(key).alias(key) for key in ("key_type", "key_value")),
+        )
+        .agg(TOTAL, pl.len().alias("event_count"))
+        .collect(engine="streaming")
     )
+    minutes = everything.filter(owned).drop("key_type", "key_value")
+    day = pl.col("usage_minute").dt.date().alias("first_seen_date")
+    unattributed = everything.filter(~owned).group_by(day, "key_type", "key_value", *SERIES[1:]).agg(TOTAL, COUNT)
+    del everything
     hour = pl.col("usage_minute").dt.truncate("1h").alias("usage_hour")
     month = pl.col("billing_date").dt.strftime("%Y-%m").alias("billing_period")
     daily = minutes.group_by("billing_date", *SERIES).agg(TOTAL, COUNT, PEAK)
@@ -272,7 +279,7 @@ def run(home: Path, output: Path) -> None:
     write(daily, output, "usage_daily")
     percentiles = [nearest_rank(percent) for percent in (50, 95, 99)]
     write(minutes.group_by(month, *SERIES).agg(TOTAL, COUNT, PEAK, *percentiles), output, "usage_monthly")
-    write(rated(home, daily), output, "invoice_lines")
+    write(rated(home, daily.with_columns(pl.col(SERIES).cast(pl.String))), output, "invoice_lines")
 
 
 if __name__ == "__main__":

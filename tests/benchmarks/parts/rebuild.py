@@ -32,7 +32,7 @@ def measure(bench: Bench) -> list[Row]:
     return [
         Row(
             "rebuild", name, done.seconds, done.peak_bytes, done.seconds / reference, "reference",
-            note=f"{bench.events / done.seconds / 1e6:.2f} million events/s",
+            note=f"{bench.events / done.seconds:,.0f} events/s",
         )
         for name, done in measured.items()
     ]  # fmt: skip
