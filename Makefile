@@ -6,7 +6,7 @@ BIN := .venv/bin
 export USAGE_HOME ?= $(CURDIR)/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak dev lint format docs clean
+.PHONY: help setup run test soak bench profile dev lint format docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +28,13 @@ test: setup  ## all tests
 
 soak: setup  ## crashes, random histories and bad input for SECONDS seconds (default 60), and what was tried (SEED=…)
 	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)
+
+bench: setup  ## speed as ratios against a plain script, other engines and the limit (EVENTS=2_000_000 DAYS=30 ARGS="--only rebuild --runs 3")
+	$(BIN)/uv sync --frozen --group bench --compile-bytecode --quiet
+	$(BIN)/python -m tests.benchmarks --events $(or $(EVENTS),2_000_000) --days $(or $(DAYS),30) $(ARGS)
+
+profile: setup  ## where the time of a full rebuild goes, per model and operator (EVENTS, DAYS)
+	$(BIN)/python -m tests.benchmarks.profile --events $(or $(EVENTS),2_000_000) --days $(or $(DAYS),30) $(ARGS)
 
 dev: setup  ## Dagster with its page on http://localhost:3000
 	@umask 027 && mkdir -p $(USAGE_HOME)/dagster && cp orchestration/dagster.yaml $(USAGE_HOME)/dagster/dagster.yaml
