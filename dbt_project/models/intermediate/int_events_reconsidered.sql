@@ -1,6 +1,6 @@
 -- The events that the ledger's next run must not decide alone. Events of earlier batches: what they name changed in the reference data, or a correction
 -- takes them back, or the record they correct has landed; each is looked at as of the batch before (to be reversed) and as of the batch that decides (to be
--- entered). New members of families of corrections. And all that their families consist of, to be looked at and not entered (entry 0). Mostly none.
+-- entered). New events of both sorts, to be entered for the first time. And all that their families consist of, to be looked at and not entered (entry 0). Mostly none.
 {%- set last_batch = ledger_watermark() %}
 
 -- what changed with the first events or before them changed nothing that was decided
@@ -84,11 +84,16 @@ asked as (
     where families.batch_id <= asked_families.as_of_batch
 ),
 
+first_entries as (
+    select batch_id, file_order, row_number from families where batch_id > {{ last_batch }}
+    union
+    select batch_id, file_order, row_number from touched where batch_id > {{ last_batch }}
+),
+
 points as (
     select * from looked_at
     union all
-    -- new members of families are entered for the first time
-    select distinct batch_id, file_order, row_number, batch_id, batch_id, 1 from families where batch_id > {{ last_batch }}
+    select batch_id, file_order, row_number, batch_id, batch_id, 1 from first_entries
     union all
     select batch_id, file_order, row_number, null, as_of_batch, 0 from asked
 )

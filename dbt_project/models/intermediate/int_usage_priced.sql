@@ -1,6 +1,6 @@
--- The usage of days that are rated alike, with the price that it is rated by: chosen by the plan held that day, the SKU, the region (exact before *) and the billing
--- date; a price in the account's own currency goes before one in another. No price: unpriced, which blocks a close and is never billed at zero.
--- slice_from: where the plan, the price or a discount changes inside the period, the period is rated in slices; the first day of the day's slice.
+-- The usage of days that are rated alike, with the price that it is rated by: chosen by the plan held then, the SKU, the region (exact before *) and the
+-- billing date; a price in the account's own currency goes before one in another. No price: unpriced, which blocks a close and is never billed at zero.
+-- slice_from: where the plan, the price or a discount changes inside the period, the period is rated in slices; the first day of the slice.
 with usage as (
     select * from {{ ref('int_usage_to_rate') }}
 ),

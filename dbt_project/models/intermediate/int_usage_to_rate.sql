@@ -76,14 +76,13 @@ spans as (
 
 days as (
     select
-        strftime(days.billing_date, '%Y-%m') as billing_period,
-        days.billing_date,
+        strftime(coded_days.billing_date, '%Y-%m') as billing_period,
+        coded_days.billing_date,
         {{ described_columns() }},
-        days.quantity,
-        days.event_count
-    from {{ ref('int_usage_by_day') }} as days
-    {{ join_described('days') }}
-    where {{ aggregates_by('items.aggregation', 'adding') }}
+        coded_days.quantity,
+        coded_days.event_count
+    from coded_days
+    {{ join_described('coded_days') }}
 ),
 
 postings as (
