@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import statistics
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def year(bench: Bench) -> Path:
     home = bench.work / f"year-{load.events}"
     if not (home / "published" / "finance.duckdb").exists():
         bench.told("building the year")
+        shutil.rmtree(home, ignore_errors=True)
         built(bench, home, load)
     return home
 
