@@ -19,7 +19,7 @@ DAYS, ACCOUNTS, TIMES = 365, 1000, 9
 SECONDS = 0.1
 # finance booked nothing for every fiftieth key, and a tenth too much for every seventieth: what there is to reconcile
 BOOKED = """
-    select * replace (if(number % 70 = 0, amount * 1.1, amount) as amount) exclude (number)
+    select * exclude (number) replace (if(number % 70 = 0, round(amount * 1.1), amount) as amount)
     from (select *, row_number() over (order by billing_period, account_id, sku, currency_code) as number from booked)
     where number % 50 <> 0
 """
