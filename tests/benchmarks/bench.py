@@ -36,7 +36,7 @@ class Bench:
     def landed_home(self) -> Path:
         """The home in which all of the load set has landed."""
         load, home = self.load, self.work / f"home-{self.events}-{self.days}"
-        if not (home / "lake" / "batches").exists():
+        if not any(home.glob("lake/batches/batch=*.json")):
             shutil.rmtree(home, ignore_errors=True)
             self.told("landing the load set")
             landed(home, [load.reference, load.folder / "events"], self.now)

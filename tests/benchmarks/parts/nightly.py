@@ -1,5 +1,6 @@
 """A nightly run with one new day, with late events and duplicates of days before in it: what it costs, and that it is the same as a full rebuild."""
 
+import shutil
 from pathlib import Path
 
 from tests.benchmarks.bench import Bench
@@ -23,7 +24,7 @@ CLOSES_AFTER = 5
 def measure(bench: Bench) -> list[Row]:
     """One new day on `days` days, against the reference on that day alone and what a nightly run costs anyway."""
     load = with_a_new_day(bench, bench.events, bench.days)
-    history = grown(bench, load, "history")
+    history = grown(bench, load)
     day = the_day_alone(bench, load)
     name, alone, idle = (
         f"new day on {bench.days} days",
@@ -54,7 +55,7 @@ def measure_long(bench: Bench) -> list[Row]:
     contenders = []
     for days in (bench.days, bench.days_long):
         load = with_a_new_day(bench, per_day * days, days)
-        history = grown(bench, load, f"history-{days}")
+        history = grown(bench, load)
         contenders.append(nightly(f"new day on {days} days", history, bench.work / f"nightly-{days}", load))
     measured = interleaved(contenders, bench.runs, bench.told)
     short, long = (measured[contender.name] for contender in contenders)
@@ -69,11 +70,13 @@ def with_a_new_day(bench: Bench, events: int, days: int) -> LoadSet:
     return load_set(bench.work, events * (days + 1) // days, days + 1)
 
 
-def grown(bench: Bench, load: LoadSet, name: str) -> Path:
+def grown(bench: Bench, load: LoadSet) -> Path:
     """A home as it stands before the last day of a load set comes: all before has landed and is built, and what is over for some days is closed."""
-    home, last = bench.work / f"{name}-{load.events}", load.days - 1
-    if (home / "published").exists():
+    home, last = bench.work / f"history-{load.days}-{load.events}", load.days - 1
+    ready = home.with_suffix(".ready")
+    if ready.exists():
         return home
+    shutil.rmtree(home, ignore_errors=True)
     bench.told(f"building {last} days of history")
     landed(home, [load.reference], instant(0))
     first = 0
@@ -89,6 +92,7 @@ def grown(bench: Bench, load: LoadSet, name: str) -> Path:
         first = closing
     landed(home, load.collected(first, last), instant(last))
     run(usage(home, "nightly", "--as-of", instant(last, 3)))
+    ready.touch()
     return home
 
 
