@@ -36,6 +36,10 @@ EVENTS = pa.schema(
     ]
 )
 
+# What lies in the lake. Most ids are UUIDs: those stand in `event_uuid`, 16 bytes instead of 36, and `event_id` is null.
+_ID = EVENTS.get_field_index("event_id")
+LAKE_EVENTS = EVENTS.insert(_ID + 1, pa.field("event_uuid", pa.uuid()))
+
 REJECTED = pa.schema(
     [
         ("file_order", pa.int32()),
@@ -62,7 +66,17 @@ def write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
+    """Times and row numbers as differences, which are small; a dictionary for what repeats."""
+    steps = [field.name for field in schema if field.type in (pa.int64(), pa.timestamp("us"))]
+    repeated = [field.name for field in schema if field.type in (pa.string(), pa.int32(), pa.int16())]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=repeated,
+        column_encoding=dict.fromkeys(steps, "DELTA_BINARY_PACKED"),
+    )
 
 
 class PartWriter:

@@ -16,7 +16,7 @@ from orchestration.errors import UsageWarehouseError
 from orchestration.landing import batches
 from orchestration.landing.events import Tally, Workshop
 from orchestration.landing.find import COMPRESSIONS, FORMATS, Dump, NotNow, find
-from orchestration.landing.lake import EVENTS, REJECTED, PartWriter, write_parquet
+from orchestration.landing.lake import LAKE_EVENTS, REJECTED, PartWriter, write_parquet
 from orchestration.landing.parsing import Parser
 from orchestration.landing.pii import Redactor
 from orchestration.landing.result import FileResult, Ignored, Known, LandingResult, ReferenceResult
@@ -178,7 +178,7 @@ def _land_events(
     if not dumps:
         return
     place = f"landed_date={batch.landed_at:%Y-%m-%d}/batch={batch.batch_id}"
-    accepted = PartWriter(batches.staging(settings) / "usage_events" / place, EVENTS)
+    accepted = PartWriter(batches.staging(settings) / "usage_events" / place, LAKE_EVENTS)
     rejected = PartWriter(batches.staging(settings) / "rejected_events" / place, REJECTED)
     parser.refuse_negative(never_negative(settings, known, batch.references))
     workshop = Workshop(parser, accepted, rejected, on_progress)

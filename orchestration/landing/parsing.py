@@ -20,7 +20,7 @@ import pyarrow as pa
 from orchestration.errors import UsageWarehouseError
 from orchestration.landing import frames
 from orchestration.landing.find import Dump, NotNow
-from orchestration.landing.lake import EVENTS, REJECTED
+from orchestration.landing.lake import LAKE_EVENTS, REJECTED
 from orchestration.landing.processing import Processed
 from orchestration.landing.readers import Unreadable
 from orchestration.landing.reference_tables import TABLES
@@ -83,7 +83,7 @@ class Parser:
         }
         for frame in self._answers(request):
             accepted, rejected = frame.tables
-            if not (accepted.schema.equals(EVENTS) and rejected.schema.equals(REJECTED)):
+            if not (accepted.schema.equals(LAKE_EVENTS) and rejected.schema.equals(REJECTED)):
                 self._died("its answer is no answer")
             yield Processed(accepted, rejected, Counter(frame.head["detections"]))
 

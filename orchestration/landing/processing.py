@@ -20,6 +20,7 @@ from orchestration.landing.lake import EVENTS, REJECTED
 from orchestration.landing.pii import IDENTIFIERS, Redactor, redact_identifiers, redact_records, redact_texts
 from orchestration.landing.readers import READERS
 from orchestration.landing.readers.chunk import Chunk
+from orchestration.landing.storing import stored
 
 SHOWN = 1024  # characters of an unreasonably long identifier that stand beside a rejected record
 
@@ -52,14 +53,19 @@ class Bench:
         waiting: deque[Future[Processed]] = deque()
         with ThreadPoolExecutor(self.workers) as pool:
             for piece in READERS[format_].pieces(path, compression, expanded_bytes):
-                waiting.append(pool.submit(self._process, format_, file_order, piece))
+                waiting.append(pool.submit(self._done, format_, file_order, piece))
                 if len(waiting) > self.workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
 
+    def _done(self, format_: str, file_order: int, piece: Any) -> Processed:
+        """One piece worked on, in the lake's form; runs in a worker thread."""
+        done = self._process(format_, file_order, piece)
+        return done._replace(accepted=stored(self.engine, done.accepted))
+
     def _process(self, format_: str, file_order: int, piece: Any) -> Processed:
-        """All steps of one piece; runs in a worker thread."""
+        """All steps of one piece."""
         if format_ != "parquet":
             return self._process_fully(format_, file_order, piece)
         split = typed.split(piece.rows, piece.numbers, file_order, self.landed_at, self.negative_refused)

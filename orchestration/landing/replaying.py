@@ -24,7 +24,7 @@ from orchestration.errors import UsageWarehouseError
 from orchestration.landing import batches, exact_json, fields
 from orchestration.landing.events import Tally, Workshop
 from orchestration.landing.find import find
-from orchestration.landing.lake import EVENTS, REJECTED, PartWriter
+from orchestration.landing.lake import LAKE_EVENTS, REJECTED, PartWriter
 from orchestration.landing.land import Progress, iso, never_negative
 from orchestration.landing.parsing import Parser
 from orchestration.landing.result import ReplayedFile, ReplayResult
@@ -92,7 +92,7 @@ class _Again(PartWriter):
         self.lines += lines.to_pylist()
         ingested = pc.fill_null(table["ingested_ts"], pa.scalar(self._landed_at, pa.timestamp("us")))
         for name, column in {"row_number": self._rows.take(lines), "ingested_ts": ingested}.items():
-            table = table.set_column(table.schema.get_field_index(name), EVENTS.field(name), column)
+            table = table.set_column(table.schema.get_field_index(name), LAKE_EVENTS.field(name), column)
         super().add(table)
 
     def end_dump(self, keep: bool) -> None:
@@ -127,7 +127,7 @@ class _Replay:
         self._done = set(_replayed(settings, known))
         self.folder = settings.scratch / "replay"
         place = f"landed_date={landed_at:%Y-%m-%d}/batch={self._batch_id}"
-        self._accepted = _Again(batches.staging(settings) / "usage_events" / place, EVENTS)
+        self._accepted = _Again(batches.staging(settings) / "usage_events" / place, LAKE_EVENTS)
         self._files: list[ReplayedFile] = []
         self._looked_at = self._already = 0
         self._by_reason: Counter[str] = Counter()

@@ -48,7 +48,7 @@ with flat as (
         account_id, api_key, namespace, resource_id, ifNull(region, 'global') as region
     from {events}
     order by batch, file_order, row_number
-    limit 1 by producer, event_id
+    limit 1 by producer, event_id, event_uuid
 )
 select
     multiIf(a.account_id is not null, a.account_id, in_force_k, k.account_id, in_force_n, n.account_id, in_force_r, r.account_id, null) as owner_id,

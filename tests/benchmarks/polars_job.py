@@ -14,7 +14,7 @@ NINTH = pl.lit("0.000000001").cast(pl.Decimal(38, 9))
 KEYS = ("account_id", "api_key", "namespace", "resource_id")
 SERIES = ["account_id", "metric", "sku", "region", "unit"]
 CODED = ["metric", "unit", "sku", *KEYS, "region"]
-NEEDED = ["producer", "event_id", "event_ts", "metric", "quantity", "unit", "sku", *KEYS, "region"]
+NEEDED = ["producer", "event_id", "event_uuid", "event_ts", "metric", "quantity", "unit", "sku", *KEYS, "region"]
 
 
 def landed(home: Path, table: str) -> pl.DataFrame:
@@ -155,7 +155,9 @@ def usage(home: Path) -> pl.LazyFrame:
     return (
         # files and rows come in the order in which they landed
         attributed(
-            source.select(NEEDED).with_columns(coded(*CODED)).unique(subset=["producer", "event_id"], keep="first"),
+            source.select(NEEDED)
+            .with_columns(coded(*CODED))
+            .unique(subset=["producer", "event_id", "event_uuid"], keep="first"),
             owners(home, accounts),
         )
         .join(units.lazy(), on=["metric", "unit"])

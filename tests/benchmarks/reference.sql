@@ -49,7 +49,7 @@ create temp table events as
 with deduplicated as (
     select *
     from records
-    qualify row_number() over (partition by producer, event_id order by batch, file_order, row_number) = 1
+    qualify row_number() over (partition by producer, event_id, event_uuid order by batch, file_order, row_number) = 1
 ),
 
 -- whose it is: the first key that resolves as of the time of the event

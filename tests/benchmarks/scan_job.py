@@ -7,7 +7,7 @@ import duckdb
 from tests.benchmarks.jobs import event_files, home_and_output
 
 TEXTS = ("producer", "event_id", "metric", "unit", "sku", "account_id", "api_key", "namespace", "resource_id", "region")
-NUMBERS = ("quantity", "file_order", "row_number", "epoch_us(event_ts)")
+NUMBERS = ("hash(event_uuid)", "quantity", "file_order", "row_number", "epoch_us(event_ts)")
 
 
 def run(home: Path, output: Path) -> None:

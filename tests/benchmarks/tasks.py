@@ -127,14 +127,15 @@ def bare_landing(form: str, target: str, *files: str) -> dict:
 
 
 def plain_parquet(target: str, *files: str) -> dict:
-    """What storage is told against: the same rows, ids as text, in Parquet with snappy."""
+    """What storage is told against: the rows of these files, ids as text, in Parquet with snappy."""
     import duckdb
 
     with duckdb.connect() as connection:
-        connection.execute(
-            f"copy (from read_parquet($files)) to '{target}' (format parquet, compression snappy)",
-            {"files": list(files)},
-        )
+        rows = connection.read_parquet(list(files), hive_partitioning=False)
+        if "event_uuid" in rows.columns:
+            rows = rows.select("* exclude (event_uuid) replace (coalesce(event_id, event_uuid::varchar) as event_id)")
+        rows.create_view("rows")
+        connection.execute(f"copy rows to '{target}' (format parquet, compression snappy)")
     return {"bytes": Path(target).stat().st_size}
 
 

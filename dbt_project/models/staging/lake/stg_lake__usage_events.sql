@@ -13,7 +13,7 @@ defaulted as (
         source.file_order,
         source.row_number,
         source.producer,
-        source.event_id,
+        coalesce(source.event_id, source.event_uuid::varchar) as event_id,
         source.event_ts,
         coalesce(source.ingested_ts, batches.landed_at) as ingested_ts,
         source.metric,
