@@ -51,16 +51,16 @@ with billable as (
     where coalesce(skus.billable, true) and quantity <> 0
     group by {KEY}
 ), lines as (
-    select distinct {KEY}, coalesce(pricing_model = 'flat' and region = '*', false) as is_of_any_region
-    from invoice_lines
-    where line_type = 'usage'
-), without_line as (
-    select billable.*
-    from billable anti join lines
-        on billable.account_id = lines.account_id and billable.sku = lines.sku
-        and (billable.region = lines.region or lines.is_of_any_region)
+    select {KEY}, pricing_model from invoice_lines where line_type = 'usage'
+), lines_of_any_region as (
+    select account_id, sku from lines where pricing_model = 'flat' and region = '*'
 )
-select * from without_line anti join unpriced_usage using ({KEY})
+-- one join each: a join over `or` compares every line of a SKU
+select billable.*
+from billable
+    anti join lines using ({KEY})
+    anti join lines_of_any_region using (account_id, sku)
+    anti join unpriced_usage using ({KEY})
 """,
     order_by=KEY,
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from orchestration.closing import attach_warehouse, content_sha256, scratch_connection
+from orchestration.closing import alike, attach_warehouse, scratch_connection
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import writing
 from orchestration.publishing.audiences import AUDIENCES, Relation, place
@@ -118,7 +118,7 @@ def _literal(text: str) -> str:
 def _same_content(settings: Settings, fresh: Path, published: Path) -> bool:
     """Whether two published files hold the same tables, columns, comments and rows; their bytes may still differ.
 
-    Equal bytes are the usual case and cost a read; hashing 2 million rows on either side took 24 s.
+    Equal bytes are the usual case and cost a read.
     """
     if filecmp.cmp(fresh, published, shallow=False):
         return True
@@ -135,8 +135,7 @@ def _same_content(settings: Settings, fresh: Path, published: Path) -> bool:
         tables = [row[:2] for row in connection.execute(TABLES, ["fresh"]).fetchall()]
         try:
             return all(
-                content_sha256(connection, f'select * from fresh."{schema}"."{table}"')
-                == content_sha256(connection, f'select * from published."{schema}"."{table}"')
+                alike(connection, *(f'select * from {file}."{schema}"."{table}"' for file in ("fresh", "published")))
                 for schema, table in tables
             )
         except duckdb.Error:

@@ -1,11 +1,11 @@
-"""The content hash tells apart what differs, and nothing else."""
+"""The content hash, and the cheap comparison beside it, tell apart what differs, and nothing else."""
 
 import hashlib
 
 import duckdb
 import pytest
 
-from orchestration.closing import content_sha256
+from orchestration.closing import alike, content_sha256
 
 ROWS = """
     select * from (values (1, 'a', 1.50::decimal(38, 9)), (2, null, null), (3, '', 0::decimal(38, 9)))
@@ -41,12 +41,16 @@ def test_it_is_the_hash_of_the_sorted_row_hashes(connection):
 
 def test_the_order_of_rows_and_columns_does_not_matter(connection):
     expected = hash_of(connection, f"from ({ROWS})")
-    assert hash_of(connection, f"select quantity, id, name from ({ROWS}) order by id desc") == expected
+    turned = f"select quantity, id, name from ({ROWS}) order by id desc"
+    assert hash_of(connection, turned) == expected
+    assert alike(connection, f"from ({ROWS})", turned)
 
 
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        ("select null::varchar as a, 'x' as b", "select 'x' as a, null::varchar as b"),
+        ("select 1 as a where false", "select 1 as a"),
         ("select null::varchar as a", "select '' as a"),
         ("select null::varchar as a", "select 'null' as a"),
         ("select '' as a", "select ' ' as a"),
@@ -67,12 +71,14 @@ def test_the_order_of_rows_and_columns_does_not_matter(connection):
 )
 def test_different_rows_have_different_hashes(connection, one, other):
     assert hash_of(connection, one) != hash_of(connection, other)
+    assert not alike(connection, one, other)
 
 
 def test_it_survives_parquet(connection, tmp_path):
     query = f"select *, date '2026-09-30' as day, timestamp '2026-09-30 01:02:03.000004' as instant from ({ROWS})"
     connection.execute(f"copy ({query}) to '{tmp_path}/rows.parquet' (format parquet)")
     assert hash_of(connection, f"from '{tmp_path}/rows.parquet'") == hash_of(connection, query)
+    assert alike(connection, f"from '{tmp_path}/rows.parquet'", query)
 
 
 def test_many_rows_hash_the_same_on_any_number_of_threads(connection):
