@@ -30,7 +30,6 @@ resolved as (
     select
         points.*,
         kinds.kind_id,
-        kinds.item_id,
         kinds.aggregation,
         kinds.distinct_on,
         kinds.allow_negative,

@@ -1,5 +1,5 @@
 {#
-    Usage per window, as CTEs that end in `rolled_up`: what adds up from `summed` (sums of postings, coded; written by the model before it calls this),
+    Usage per window, as CTEs that end in `rolled_up`: what adds up from `summed` (sums of postings, coded; see postings_summed),
     what does not (see figures) from the standing events of the touched windows, and levels integrated over time. `window_columns`: what a window is,
     beside its series; `touched_by`: the column by which touched windows are computed again; `five_minutes`: how many times five minutes a window has;
     `more`: further columns of summed. The hourly, daily and monthly figures are this, so that they cannot differ in their rules.
@@ -60,6 +60,32 @@ rolled_up as (
     select * from counted
     union all by name
     select * from integrated
+)
+{%- endmacro %}
+
+{#
+    What adds up, per window and coded series, as the CTEs `postings` and `summed`: of the touched dates, where the model is there already.
+    Postings that cancel out leave no usage.
+#}
+{% macro postings_summed(window_columns) -%}
+postings as (
+    select * from {{ ref('int_postings_by_period') }}
+    where not is_after_close and not {{ aggregates_by('aggregation', 'level') }}
+    {%- if is_incremental() %} and billing_date in ({{ touched('billing_date') }}){% endif %}
+),
+
+summed as (
+    select
+        {% for column in window_columns %}{{ column }}, {% endfor %}
+        account_number,
+        item_id,
+        sum(quantity)::decimal(38, 9) as quantity,
+        sum(event_count)::bigint as event_count,
+        sum(quantity_variance)::decimal(38, 9) as quantity_variance,
+        max(batch_id) as last_batch_id
+    from postings
+    group by all
+    having sum(event_count) <> 0
 )
 {%- endmacro %}
 
