@@ -89,7 +89,7 @@ summed as (
 )
 {%- endmacro %}
 
-{# Postings per billing date, account, metric, SKU and region, to hold usage_daily against: summed by numbers first, then described. #}
+{# Postings per billing date, account, metric, SKU and region, to hold usage_daily against, of the dates that are to be tested: summed by numbers first, then described. #}
 {% macro posted_per_day() -%}
     select
         coded.billing_date, accounts.resolved_account_id as account_id, items.metric, items.billed_sku as sku, items.region,
@@ -98,7 +98,7 @@ summed as (
     from (
         select billing_date, account_number, item_id, sum(quantity) as quantity, sum(event_count) as event_count
         from {{ ref('int_postings_by_period') }}
-        where not is_after_close
+        where not is_after_close and {{ untested('date') }}
         group by all
     ) as coded
     {{ join_described('coded') }}

@@ -4,11 +4,15 @@ with identities as (
     select * from {{ ref('int_identities_hashed') }}
 ),
 
+batches as (
+    select unnest([min(batch_id), max(batch_id)]) as batch_id from identities
+),
+
 sampled as (
-    select batch_id, file_order, row_number, identity_hash
+    select batch_id, unnest(min(struct_pack(file_order, row_number, identity_hash)))
     from identities
-    where batch_id in (select unnest([min(batch_id), max(batch_id)]) from identities)
-    qualify row_number() over (partition by batch_id order by file_order, row_number) = 1
+    semi join batches using (batch_id)
+    group by batch_id
 )
 
 select sampled.*, events.producer, events.event_id

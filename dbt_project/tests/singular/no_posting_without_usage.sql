@@ -7,6 +7,7 @@ with posted as (
 shown as (
     select billing_date, account_id, metric, sku, region, if({{ aggregates_by('aggregation', 'adding') }}, quantity, 0) as quantity, event_count
     from {{ ref('usage_daily') }}
+    where {{ untested('date') }}
 )
 
 select * from posted anti join shown using (billing_date, account_id, metric, sku, region, quantity, event_count)
