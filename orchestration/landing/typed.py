@@ -41,7 +41,12 @@ class Split(NamedTuple):
 
 def sort_out(piece: Piece, file_order: int, landed_at: datetime, refused: pa.Array) -> Split:
     """The ordinary records of a piece. One that has no columns is halved: an odd record costs its neighbours only."""
-    numbers = piece.numbers
+    numbers, fit = piece.numbers, piece.fit()
+    if fit is not None:
+        if not fit.true_count:
+            return _nothing(len(numbers))
+        found = sort_out(piece.filtered(fit), file_order, landed_at, refused)
+        return Split(found.accepted, pc.replace_with_mask(pa.repeat(False, len(numbers)), fit, found.is_ordinary))
     try:
         batch = piece.columns()
         found = None if batch is None else split(batch, numbers, file_order, landed_at, refused)

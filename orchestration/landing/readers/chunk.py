@@ -13,10 +13,13 @@ class Piece(Protocol):
     def numbers(self) -> pa.Array:
         """The row numbers of what may be records."""
 
+    def fit(self) -> pa.Array | None:
+        """Which records may have columns: all others have none. Null where all may."""
+
     def columns(self) -> pa.RecordBatch | None:
         """One row per number, under the dump's own names, each value as the full way would read it or as its text.
 
-        Null, or an ArrowException, where that cannot be had of all of them.
+        Null, or an ArrowException, where that cannot be had of all of them. For pieces of which all are fit.
         """
 
     def halves(self) -> Sequence[Self]:

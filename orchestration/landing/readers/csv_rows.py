@@ -46,6 +46,9 @@ class Rows(NamedTuple):
     rows: list[Row]
     header: list[str]
 
+    def fit(self) -> None:
+        """All may be."""
+
     def columns(self) -> pa.RecordBatch | None:
         """The cells as text, an empty one as null; null where a row has a fault."""
         if any(row.too_long or _fault_of(row, len(self.header)) for row in self.rows):
@@ -80,6 +83,9 @@ class Run(NamedTuple):
     def rows(self) -> list[Row]:
         """What the csv module makes of the lines."""
         return list(_Rows(iter([(self.lines.text, 0)])))
+
+    def fit(self) -> None:
+        """All may be."""
 
     def columns(self) -> pa.RecordBatch | None:
         """The cells as text, an empty one as null. Raises ArrowInvalid where a line has too many or too few."""

@@ -37,9 +37,14 @@ class Objects(NamedTuple):
     def numbers(self) -> pa.Array:
         return pa.array(self.lines.numbers)
 
+    def fit(self) -> pa.Array | None:
+        """Flat objects."""
+        is_flat = _are_flat_objects(self.lines)
+        return None if is_flat.all() else pa.array(is_flat)
+
     def columns(self) -> pa.RecordBatch | None:
-        """The lines' members by name, where each line is one flat object with fields of the contract only."""
-        if not _are_flat_objects(self.lines):
+        """The lines' members by name, where each line, a flat object, has fields of the contract only."""
+        if _has_odd_exponent(self.lines.text) or not is_text(self.lines.text):
             return None
         text = pa.py_buffer(self.lines.text)
         read = pa.json.ReadOptions(use_threads=False, block_size=max(len(text), 2) + 1)
@@ -63,19 +68,26 @@ def pieces(path: Path, compression: str | None, most_bytes: int) -> Iterator[Obj
         next_line += len(lines)
 
 
-def _are_flat_objects(lines: Lines) -> bool:
-    """Whether each line begins an object and no object begins elsewhere: then lines and objects are the same, and flat.
+def _are_flat_objects(lines: Lines) -> np.ndarray:
+    """Which lines begin an object, and no second one: then lines and objects are the same, and flat.
 
-    A parser may end at a null byte or read bytes that are no text, so there must be none; without backslashes, text in
-    quotes is what it says.
+    A parser may end at a null byte, so there must be none; without backslashes, text in quotes is what it says.
     """
-    text = lines.text
-    if not text or lines.longest > fields.RECORD_LIMIT_BYTES or b"\\" in text or b"\0" in text:
-        return False
-    signs = np.frombuffer(text, np.uint8)
-    if np.count_nonzero(signs == BRACE) != len(lines) or lines.starts[-1] == len(text):
-        return False
-    return bool((signs[lines.starts] == BRACE).all()) and not _has_odd_exponent(text) and is_text(text)
+    if not lines.text or lines.cut_length:
+        return np.zeros(len(lines), bool)
+    signs, starts = np.frombuffer(lines.text, np.uint8), lines.starts
+    is_flat = (signs[np.minimum(starts, len(signs) - 1)] == BRACE) & (lines.ends - starts <= fields.RECORD_LIMIT_BYTES)
+    is_brace = signs == BRACE
+    if np.count_nonzero(is_brace) != len(lines) or not is_flat.all():
+        is_flat &= np.bincount(_lines_of(np.flatnonzero(is_brace), starts), minlength=len(lines)) == 1
+    for sign in (b"\\", b"\0"):
+        if sign in lines.text:
+            is_flat[_lines_of(np.flatnonzero(signs == ord(sign)), starts)] = False
+    return is_flat
+
+
+def _lines_of(places: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    return np.searchsorted(starts, places, "right") - 1
 
 
 def _has_odd_exponent(text: bytes) -> bool:

@@ -35,6 +35,9 @@ class Batch(NamedTuple):
     numbers: pa.Array
     rows: pa.RecordBatch
 
+    def fit(self) -> None:
+        """All are."""
+
     def columns(self) -> pa.RecordBatch:
         """The rows as they are."""
         return self.rows

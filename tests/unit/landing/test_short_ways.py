@@ -216,6 +216,14 @@ def test_an_odd_row_costs_its_neighbours_only(bench: Bench, dump: Path, odd: byt
     assert ordinary(dump, "csv") >= 6000 - lines.LEAST
 
 
+def test_objects_with_dims_leave_the_lines_between_them_alone(bench: Bench, dump: Path) -> None:
+    dims = line({}, {"dims": '{"a": "ann@example.org"}'})
+    many = [dims if n % 10 == 0 else line({"event_id": f"e-{n}"}) for n in range(3000)]
+    found = assert_alike(bench, dump, "jsonl", b"\n".join(many))
+    assert ordinary(dump, "jsonl") == 2700
+    assert [record["row_number"] for record in found["accepted"]] == list(range(1, 3001))
+
+
 # ---- each odd value
 
 
