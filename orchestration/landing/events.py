@@ -1,7 +1,9 @@
 """What one dump adds to the batch: the parser's pieces go to the writers, and are counted."""
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +14,8 @@ from orchestration.landing.lake import PartWriter
 from orchestration.landing.parsing import Parser, Suspect
 from orchestration.landing.processing import Processed
 from orchestration.landing.readers import Unreadable
+
+BEHIND = 8  # pieces that wait to be written: about a row group, so that the parser need not wait for one to be packed
 
 
 @dataclass
@@ -70,14 +74,29 @@ class Workshop:
     def _read(self, dump: Dump, file_order: int) -> Tally:
         tally = Tally()
         try:
-            for done in self.parser.events(dump, file_order):
-                self.accepted.add(done.accepted)
-                self.rejected.add(done.rejected)
-                tally.count(done)
-                self.on_progress(dump.file_name, tally.accepted + tally.rejected)
+            with closing(self._written(self.parser.events(dump, file_order))) as pieces:
+                for done in pieces:
+                    tally.count(done)
+                    self.on_progress(dump.file_name, tally.accepted + tally.rejected)
         except Unreadable as error:
             tally = Tally(reason=str(error))
         return tally
+
+    def _written(self, pieces: Iterator[Processed]) -> Iterator[Processed]:
+        """The pieces, which are written in their order while the next ones are awaited; at its end, all are."""
+        waiting: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(1) as writer:
+            for done in pieces:
+                waiting.append(writer.submit(self._write, done))
+                if len(waiting) > BEHIND:
+                    waiting.popleft().result()
+                yield done
+            for written in waiting:
+                written.result()
+
+    def _write(self, done: Processed) -> None:
+        self.accepted.add(done.accepted)
+        self.rejected.add(done.rejected)
 
     def _end(self, keep: bool) -> None:
         self.accepted.end_dump(keep)

@@ -24,6 +24,7 @@ COMMON = (
     "dims",
 )
 
+V1_NAMES = tuple(RENAMED_SINCE_V1.values())
 VERSIONED = (*RENAMED_SINCE_V1.keys(), *RENAMED_SINCE_V1.values())
 FIELDS = (*COMMON, *VERSIONED)
 
@@ -55,5 +56,16 @@ CHUNK_SCHEMA = pa.schema(
         ("too_long", pa.int64()),
         *[(name, pa.string()) for name in FIELDS],
         ("others", pa.list_(pa.struct([("name", pa.string()), ("token", pa.string())]))),
+    ]
+)
+
+# The fields of version 2 as they are read off JSON by whole columns, without loss; times stay text. Dims may be null only.
+MEMBER_TYPES = pa.schema(
+    [
+        ("schema_version", pa.int16()),
+        *[(name, pa.string()) for name in TEXT_FIELDS if name != "schema_version" and name not in V1_NAMES],
+        ("quantity", pa.decimal128(38, 9)),
+        ("sampling_rate", pa.decimal128(38, 9)),
+        ("dims", pa.null()),
     ]
 )

@@ -44,7 +44,7 @@ def _stream(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def receive(read: Callable[[int], bytearray | None]) -> Frame | None:
+def receive(read: Callable[[int], pa.Buffer | None]) -> Frame | None:
     """The next message, null at the end. `read` gives so many bytes, or null when there are no more. Raises Garbled."""
     lengths = read(_LENGTHS.size)
     if lengths is None:
@@ -57,7 +57,7 @@ def receive(read: Callable[[int], bytearray | None]) -> Frame | None:
     if text is None or body is None:
         return None
     try:
-        head, tables, start = json.loads(text), [], 0
+        head, tables, start = json.loads(text.to_pybytes()), [], 0
         for length in head.pop(_TABLES):
             part = pa.py_buffer(memoryview(body)[start : start + length])
             tables.append(pa.ipc.open_stream(part).read_all())
@@ -67,9 +67,9 @@ def receive(read: Callable[[int], bytearray | None]) -> Frame | None:
     return Frame(head, tables)
 
 
-def read_from(descriptor: int, count: int, wait: Callable[[], None] = lambda: None) -> bytearray | None:
+def read_from(descriptor: int, count: int, wait: Callable[[], None] = lambda: None) -> pa.Buffer | None:
     """Exactly so many bytes of a pipe, null at its end. `wait` is called before each read, and may give up."""
-    found = bytearray(count)
+    found = pa.allocate_buffer(count)  # not filled with zeros first
     view, place = memoryview(found), 0
     while place < count:
         wait()

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -19,7 +19,7 @@ from orchestration.landing.engine import run, sql_file
 from orchestration.landing.lake import EVENTS, REJECTED
 from orchestration.landing.pii import IDENTIFIERS, Redactor, redact_identifiers, redact_records, redact_texts
 from orchestration.landing.readers import READERS
-from orchestration.landing.readers.chunk import Chunk
+from orchestration.landing.readers.chunk import Chunk, Piece
 from orchestration.landing.storing import stored
 
 SHOWN = 1024  # characters of an unreasonably long identifier that stand beside a rejected record
@@ -59,25 +59,23 @@ class Bench:
             while waiting:
                 yield waiting.popleft().result()
 
-    def _done(self, format_: str, file_order: int, piece: Any) -> Processed:
+    def _done(self, format_: str, file_order: int, piece: Piece) -> Processed:
         """One piece worked on, in the lake's form; runs in a worker thread."""
         done = self._process(format_, file_order, piece)
         return done._replace(accepted=stored(self.engine, done.accepted))
 
-    def _process(self, format_: str, file_order: int, piece: Any) -> Processed:
-        """All steps of one piece."""
-        if format_ != "parquet":
+    def _process(self, format_: str, file_order: int, piece: Piece) -> Processed:
+        """All steps of one piece, by whole columns what is ordinary."""
+        split = typed.sort_out(piece, file_order, self.landed_at, self.negative_refused)
+        if split.accepted.num_rows == 0:
             return self._process_fully(format_, file_order, piece)
-        split = typed.split(piece.rows, piece.numbers, file_order, self.landed_at, self.negative_refused)
-        if split is None:
-            return self._process_fully(format_, file_order, piece)
-        if split.accepted.num_rows == piece.rows.num_rows:
+        if split.accepted.num_rows == len(split.is_ordinary):
             return Processed(split.accepted, REJECTED.empty_table(), Counter())
         rest = self._process_fully(format_, file_order, piece.filtered(pc.invert(split.is_ordinary)))
         accepted = pa.concat_tables([split.accepted, rest.accepted]).sort_by("row_number")
         return rest._replace(accepted=accepted)
 
-    def _process_fully(self, format_: str, file_order: int, piece: Any) -> Processed:
+    def _process_fully(self, format_: str, file_order: int, piece: Piece) -> Processed:
         """By text, whatever the piece holds."""
         redactor = Redactor(self.pii_key)
         with closing(self.engine.cursor()) as engine:

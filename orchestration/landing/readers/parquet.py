@@ -35,6 +35,17 @@ class Batch(NamedTuple):
     numbers: pa.Array
     rows: pa.RecordBatch
 
+    def fit(self) -> None:
+        """All are."""
+
+    def columns(self) -> pa.RecordBatch:
+        """The rows as they are."""
+        return self.rows
+
+    def halves(self) -> list["Batch"]:
+        """None: whether rows can be told by their columns is a matter of the columns' types."""
+        return []
+
     def filtered(self, mask: pa.Array) -> "Batch":
         """The rows where the mask is true."""
         return Batch(self.numbers.filter(mask), self.rows.filter(mask))

@@ -92,25 +92,26 @@ def _refuse_other_content(beginning: bytes, compression: str | None) -> None:
         raise Unreadable(f"unreadable: {'its content' if compression else 'it'} {what}")
 
 
-def lines(path: Path, compression: str | None, most_bytes: int, keep_bytes: int) -> Iterator[tuple[list[bytes], int]]:
-    """The content in lists of whole lines without their line feeds, each list with 0; all lists together are all lines.
+def lines(path: Path, compression: str | None, most_bytes: int, keep_bytes: int) -> Iterator[tuple[bytes, int]]:
+    """The content in texts of whole lines joined by line feeds, each text with 0; all texts together are all lines.
 
-    A line longer than `keep_bytes` is cut (memory stays bounded) and comes as a list of its own, with its true length.
+    A line longer than `keep_bytes` is cut (memory stays bounded) and comes as a text of its own, with its true length.
     """
     kept, length = b"", 0  # of the line that the last block left unfinished
     for block in blocks(path, compression, most_bytes):
-        end, feed, remainder = block.partition(b"\n")
-        length += len(end)
-        kept += end[: max(0, keep_bytes - len(kept))]
-        if not feed:
+        first, last = block.find(b"\n"), block.rfind(b"\n")
+        end = len(block) if first < 0 else first
+        length += end
+        kept += block[: min(end, max(0, keep_bytes - len(kept)))]
+        if first < 0:
             continue
-        whole, feed, tail = remainder.rpartition(b"\n")
-        following = whole.split(b"\n") if feed else []
         if length > len(kept):
-            yield [kept], length
-            yield following, 0
+            yield kept, length
+            if last > first:
+                yield block[first + 1 : last], 0
         else:
-            yield [kept, *following], 0
-        kept, length = tail, len(tail)
+            yield kept + block[first:last], 0
+        kept = block[last + 1 :]
+        length = len(kept)
     if length:
-        yield [kept], length if length > len(kept) else 0
+        yield kept, length if length > len(kept) else 0

@@ -55,7 +55,8 @@ def when_there(pattern: str) -> Killer:
 
 # What the ledger's next run must look at: after a run that found the ledger already written there is nothing, and that is right.
 OF_ONE_RUN = {
-    f"intermediate.{name}" for name in ("int_events_reconsidered", "int_events_decided_again", "int_hours_dated", "int_batches_tested")
+    f"intermediate.{name}"
+    for name in ("int_events_reconsidered", "int_events_decided_again", "int_hours_dated", "int_batches_tested")
 }
 
 

@@ -1,5 +1,6 @@
 """Idempotent by content, atomic per batch, safe to kill at any instant, the same bytes every time."""
 
+import errno
 import hashlib
 import json
 import random
@@ -207,3 +208,17 @@ def test_progress_is_told_by_file(settings, tmp_path):
         settings, [write_dump(tmp_path / "a.jsonl", 20)], LANDED_AT, lambda name, records: heard.append((name, records))
     )
     assert heard[-1] == ("a.jsonl", 20)
+
+
+def test_a_part_that_cannot_be_written_fails_the_landing(land_lines, settings, monkeypatch):
+    """Pieces are written behind the reader's back: what goes wrong there must not be lost."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("orchestration.landing.lake.PartWriter.add", full)
+        with pytest.raises(OSError, match="No space left"):
+            land_lines(event())
+    assert landing.manifests(settings) == []
+    assert land_lines(event()).result.accepted == 1
