@@ -19,7 +19,7 @@ from orchestration.landing import fields
 from orchestration.landing.readers import source
 from orchestration.landing.readers.chunk import Chunk
 from orchestration.landing.readers.columns import to_chunk
-from orchestration.landing.readers.lines import FEED, LEAST, RETURN, Lines, is_text, of_text
+from orchestration.landing.readers.lines import FEED, LEAST, RETURN, Lines, is_text, lines_of, of_text
 
 ROWS_PER_PIECE = 32_768
 LEAST_RUN_BYTES = 32_768  # a shorter run of plain lines stays with the odd lines around it
@@ -276,14 +276,10 @@ def _odd_lines(text: bytes) -> list[int]:
     is_odd = (first <= BLANK) | (first >= NO_ASCII)
     if b"\r" in text:
         returns = np.flatnonzero(signs[:-1] == RETURN)
-        is_odd[_lines_of(returns[signs[returns + 1] != FEED], starts)] = True
+        is_odd[lines_of(returns[signs[returns + 1] != FEED], starts)] = True
     if b'"' in text:
-        is_odd[_lines_of(np.flatnonzero(signs == QUOTE), starts)] = True
+        is_odd[lines_of(np.flatnonzero(signs == QUOTE), starts)] = True
     return starts[is_odd].tolist()
-
-
-def _lines_of(places: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.searchsorted(starts, places, "right") - 1
 
 
 def _fault_of(row: Row, width: int) -> str | None:

@@ -18,7 +18,7 @@ from orchestration.landing import exact_json, fields, simple_json
 from orchestration.landing.engine import run
 from orchestration.landing.readers import source
 from orchestration.landing.readers.chunk import Chunk
-from orchestration.landing.readers.lines import Lines, is_text, of_text
+from orchestration.landing.readers.lines import Lines, is_text, lines_of, of_text
 from orchestration.landing.simple_json import sql_text
 
 LINES_PER_PIECE = 65_536
@@ -79,15 +79,11 @@ def _are_flat_objects(lines: Lines) -> np.ndarray:
     is_flat = (signs[np.minimum(starts, len(signs) - 1)] == BRACE) & (lines.ends - starts <= fields.RECORD_LIMIT_BYTES)
     is_brace = signs == BRACE
     if np.count_nonzero(is_brace) != len(lines) or not is_flat.all():
-        is_flat &= np.bincount(_lines_of(np.flatnonzero(is_brace), starts), minlength=len(lines)) == 1
+        is_flat &= np.bincount(lines_of(np.flatnonzero(is_brace), starts), minlength=len(lines)) == 1
     for sign in (b"\\", b"\0"):
         if sign in lines.text:
-            is_flat[_lines_of(np.flatnonzero(signs == ord(sign)), starts)] = False
+            is_flat[lines_of(np.flatnonzero(signs == ord(sign)), starts)] = False
     return is_flat
-
-
-def _lines_of(places: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    return np.searchsorted(starts, places, "right") - 1
 
 
 def _has_odd_exponent(text: bytes) -> bool:

@@ -62,6 +62,11 @@ def of_text(text: bytes, numbers: np.ndarray | int, cut_length: int = 0) -> Line
     return Lines(numbers, text, ends, cut_length)
 
 
+def lines_of(places: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Which line each place of a text lies in, by where the lines start."""
+    return np.searchsorted(starts, places, "right") - 1
+
+
 def is_text(found: bytes) -> bool:
     """Whether the bytes are UTF-8."""
     if found.isascii():
