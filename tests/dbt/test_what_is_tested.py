@@ -30,12 +30,13 @@ def event(day: int) -> Row:
 @pytest.fixture
 def house(tmp_path: Path) -> SmallHouse:
     house = SmallHouse(tmp_path, **REFERENCES)
-    house.land("2026-11-04 00:00", event(3))
+    house.land("2026-11-04 00:00", event(3), event(3))
     return house
 
 
 def passed_batch(house: SmallHouse) -> int:
-    return house.rows("select tested_batch_id from intermediate.int_batches_tested")[0][0]
+    [(batch_id,)] = house.rows("select tested_batch_id from intermediate.int_batches_tested")
+    return batch_id
 
 
 def damage(house: SmallHouse) -> None:

@@ -1,5 +1,4 @@
 -- depends_on: {{ ref('usage_hourly') }}, {{ ref('usage_daily') }}
 -- The last batch whose entries and figures have passed the data tests: dbt builds this behind them, and not at all when one of them fails.
-select
-    {% if tests_everything() %}coalesce(max(batch_id), 0){% else %}{{ tested_batch() }}{% endif %}::bigint as tested_batch_id
+select coalesce(max(batch_id) filter (where {{ tests_everything() }}), 0)::bigint as tested_batch_id
 from {{ ref('int_events_decided') }}
