@@ -31,7 +31,7 @@ create or replace macro operations.batch_at(at_time) as (
 )
 {%- endmacro %}
 
-{# A relation without its database: a DuckDB macro keeps the text, and a file may be opened under another name. #}
+{# A relation without its database: a DuckDB macro or view keeps the text, and a file may be opened under another name. #}
 {% macro in_warehouse(relation) -%}
     {{ relation.include(database=false) }}
 {%- endmacro %}

@@ -25,20 +25,23 @@
     )
 {%- endmacro %}
 
-{# Columns that say what an item and an account are, from the relations `items` and `accounts` below. #}
-{% macro described_columns() -%}
+{# Columns that say what an item and an account are, from the relations `items` and `accounts` below. `unit`: that of the quantity beside them. #}
+{% macro described_columns(unit='items.billed_unit') -%}
     accounts.resolved_account_id as account_id,
     items.metric,
     items.billed_sku as sku,
     items.region,
-    items.billed_unit as unit,
+    {{ unit }} as unit,
     items.aggregation
 {%- endmacro %}
 
-{# Joins to what is described: an item and an account are named by the first of their kinds and holders. #}
+{#
+    Joins to what is described: an item and an account are named by the first of their kinds and holders. Without the database, so that a view can be read
+    from a file that is opened under another name.
+#}
 {% macro join_described(coded) -%}
-    inner join {{ ref('int_kinds_decided') }} as items on {{ coded }}.item_id = items.kind_id
-    inner join {{ ref('int_holders_decided') }} as accounts on {{ coded }}.account_number = accounts.holder_id
+    inner join {{ in_warehouse(ref('int_kinds_decided')) }} as items on {{ coded }}.item_id = items.kind_id
+    inner join {{ in_warehouse(ref('int_holders_decided')) }} as accounts on {{ coded }}.account_number = accounts.holder_id
 {%- endmacro %}
 
 {# Where the number of the first new row of an append-only table starts. #}

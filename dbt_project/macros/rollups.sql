@@ -1,11 +1,11 @@
 {#
-    Usage per window, as CTEs that end in `rolled_up`: what adds up from `summed` (sums of postings, coded; see postings_summed),
-    what does not (see figures) from the standing events of the touched windows, and levels integrated over time. `window_columns`: what a window is,
-    beside its series; `touched_by`: the column by which touched windows are computed again; `five_minutes`: how many times five minutes a window has;
-    `more`: further columns of summed. The hourly, daily and monthly figures are this, so that they cannot differ in their rules.
+    Usage per window, coded, as CTEs that end in `rolled_up`: what adds up from `summed` (sums of postings; see postings_summed), what does not (see
+    figures) from the standing events of the touched windows, and levels integrated over time. `window_columns`: what a window is, beside its series;
+    `touched_by`: the column by which touched windows are computed again; `five_minutes`: how many times five minutes a window has; `summed`: a relation
+    in the place of summed. The hourly, daily and monthly figures are this, so that they cannot differ in their rules. Only the few figures that do not
+    add up are looked for by texts.
 #}
-{% macro rolled_up(window_columns, touched_by, five_minutes, more=[]) -%}
-{%- set series = window_columns + ['account_id', 'metric', 'sku', 'region', 'unit', 'aggregation'] -%}
+{% macro rolled_up(window_columns, touched_by, five_minutes, summed='summed') -%}
 levels as (
     select * from {{ ref('int_levels_by_hour') }} where {{ levels_to_show() }}
 ),
@@ -16,48 +16,58 @@ figures as (
     {{ figures('standing', window_columns, five_minutes) | indent(4) }}
 ),
 
-described as (
-    select
-        summed.* exclude (account_number, item_id),
-        {{ described_columns() }}
-    from summed
-    {{ join_described('summed') }}
+items as (
+    select * from {{ ref('int_kinds_decided') }} where kind_id = item_id
 ),
 
-counted as (
+accounts as (
+    select * from {{ ref('int_holders_decided') }} where holder_id = account_number
+),
+
+adding as (
+    select {{ summed }}.*, null::date as dated_on
+    from {{ summed }}
+    inner join items on {{ summed }}.item_id = items.item_id
+    where {{ aggregates_by('items.aggregation', 'adding') }}
+),
+
+figured as (
     select
-        {% for column in window_columns %}described.{{ column }}, {% endfor %}
-        described.account_id,
-        described.metric,
-        described.sku,
-        described.region,
-        described.unit,
-        described.aggregation,
-        if({{ aggregates_by('described.aggregation', 'adding') }}, described.quantity, figures.quantity)::decimal(38, 9) as quantity,
-        described.event_count,
-        if({{ aggregates_by('described.aggregation', 'summing') }}, described.quantity_variance, 0)::decimal(38, 9) as quantity_variance,
-        described.last_batch_id,
+        {{ summed }}.* replace (
+            figures.quantity as quantity,
+            if({{ aggregates_by('items.aggregation', 'summing') }}, {{ summed }}.quantity_variance, 0)::decimal(38, 9) as quantity_variance
+        ),
         figures.dated_on
-        {%- for column in more %},
-        described.{{ column }}
-        {%- endfor %}
-    from described
-    left join figures using ({{ series | join(', ') }})
+    from {{ summed }}
+    inner join items on {{ summed }}.item_id = items.item_id
+    inner join accounts on {{ summed }}.account_number = accounts.account_number
+    left join figures
+        on {% for column in window_columns %}{{ summed }}.{{ column }} = figures.{{ column }} and {% endfor %}accounts.resolved_account_id = figures.account_id
+        and items.metric = figures.metric and items.billed_sku = figures.sku and items.region = figures.region and items.billed_unit = figures.unit
+    where not {{ aggregates_by('items.aggregation', 'adding') }}
 ),
 
 integrated as (
     select
-        {{ series | join(', ') }},
-        {{ divide_split('sum(whole_microseconds)', 'sum(ninth_microseconds)', 'divisor') }} as quantity,
-        sum(event_count)::bigint as event_count,
+        {% for column in window_columns %}levels.{{ column }}, {% endfor %}
+        accounts.account_number,
+        items.item_id,
+        {{ divide_split('sum(levels.whole_microseconds)', 'sum(levels.ninth_microseconds)', 'levels.divisor') }} as quantity,
+        sum(levels.event_count)::bigint as event_count,
         0::decimal(38, 9) as quantity_variance,
-        max(last_batch_id) as last_batch_id
+        max(levels.last_batch_id) as last_batch_id
     from levels
-    group by {{ series | join(', ') }}, divisor
+    inner join items
+        on levels.metric = items.metric and levels.sku = items.billed_sku and levels.region = items.region
+        and levels.unit = {{ figure_unit('items.billed_unit', 'items.aggregation') }} and levels.aggregation = items.aggregation
+    inner join accounts on levels.account_id = accounts.resolved_account_id
+    group by {% for column in window_columns %}levels.{{ column }}, {% endfor %}accounts.account_number, items.item_id, levels.divisor
 ),
 
 rolled_up as (
-    select * from counted
+    select * from adding
+    union all by name
+    select * from figured
     union all by name
     select * from integrated
 )
@@ -87,20 +97,4 @@ summed as (
     group by all
     having sum(event_count) <> 0
 )
-{%- endmacro %}
-
-{# Postings per billing date, account, metric, SKU and region, to hold usage_daily against, of the dates that are to be tested: summed by numbers first, then described. #}
-{% macro posted_per_day() -%}
-    select
-        coded.billing_date, accounts.resolved_account_id as account_id, items.metric, items.billed_sku as sku, items.region,
-        sum(if({{ aggregates_by('items.aggregation', 'adding') }}, coded.quantity, 0)) as quantity,
-        sum(coded.event_count) as event_count
-    from (
-        select billing_date, account_number, item_id, sum(quantity) as quantity, sum(event_count) as event_count
-        from {{ ref('int_postings_by_period') }}
-        where not is_after_close and {{ untested('date') }}
-        group by all
-    ) as coded
-    {{ join_described('coded') }}
-    group by all
 {%- endmacro %}

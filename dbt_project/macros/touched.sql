@@ -15,11 +15,15 @@
 {%- endmacro %}
 
 {# Levels of periods that are not closed are integrated anew in every run (until now, which moves on): their rows go first. #}
-{% macro forget_levels(period, more='') -%}
+{% macro forget_levels(period, more='', coded=false) -%}
     {%- set receipts = ref('stg_finalized__receipts') -%}
+    {%- set is_level = aggregates_by('aggregation', 'level') -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
-        where ({{ aggregates_by('aggregation', 'level') }} and {{ period }} not in (select billing_period from {{ receipts }})) {{ more }}
+        where (
+            {% if coded %}item_id in (select item_id from {{ ref('int_kinds_decided') }} where {{ is_level }}){% else %}{{ is_level }}{% endif %}
+            and {{ period }} not in (select billing_period from {{ receipts }})
+        ) {{ more }}
     {%- else -%}
         select 1
     {%- endif -%}

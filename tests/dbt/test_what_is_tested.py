@@ -74,4 +74,4 @@ def test_a_night_looks_at_what_it_brought_and_dbt_test_at_everything(house: Smal
         capture_output=True, text=True,
     )  # fmt: skip
     assert found.returncode == 1
-    assert "unique_grain_int_usage_posted" in found.stdout and "no_posting_without_usage" in found.stdout
+    assert "unique_grain_int_usage_posted" in found.stdout and "usage_is_the_sum_of_its_postings" in found.stdout

@@ -1,6 +1,9 @@
--- Usage per billing date, coded: sums of postings, and the peak minute of what sums. The days of the marts, and what periods are summed from, so that
--- a night does not read all hours of a month again. Figures that do not add up, and levels, stand in usage.usage_daily.
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget_touched('billing_date') }}") }}
+-- depends_on: {{ ref('int_postings_by_period') }}
+-- usage.usage_daily, coded, and what periods are summed from, so that a night does not read all hours of a month again.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook=["{{ forget_touched('billing_date') }}", "{{ forget_levels(\"strftime(billing_date, '%Y-%m')\", coded=true) }}"]
+) }}
 
 with {{ postings_summed(['billing_date']) }},
 
@@ -15,10 +18,16 @@ peaks as (
     group by all
 ),
 
-daily as (
+with_peaks as (
     select summed.*, peaks.peak_per_minute
     from summed
     left join peaks using (billing_date, account_number, item_id)
-)
+),
 
-select * from daily
+{{ rolled_up(
+    ['billing_date'], 'billing_date', microseconds_between('billing_date', 'billing_date + interval 1 day', 'calendar_zone') ~ ' // 300000000',
+    summed='with_peaks'
+) }}
+
+select billing_date, account_number, item_id, quantity, event_count, quantity_variance, peak_per_minute, last_batch_id
+from rolled_up

@@ -14,7 +14,7 @@ minutes as (
         date_trunc('minute', event_ts) as usage_minute,
         account_number,
         item_id,
-        sum(entry * quantity)::decimal(38, 9) as quantity,
+        sum(if(entry > 0, quantity, -quantity))::decimal(38, 9) as quantity,
         max(batch_id) as last_batch_id
     from entries
     group by all

@@ -10,7 +10,10 @@
 with days as (
     select *, strftime(date_trunc('month', billing_date), '%Y-%m') as billing_period
     from {{ ref('int_usage_by_day') }}
-    {% if is_incremental() %}where strftime(date_trunc('month', billing_date), '%Y-%m') in ({{ touched('billing_period') }}){% endif %}
+    where
+        item_id not in (select item_id from {{ ref('int_kinds_decided') }} where {{ aggregates_by('aggregation', 'level') }})
+        {%- if is_incremental() %}
+        and strftime(date_trunc('month', billing_date), '%Y-%m') in ({{ touched('billing_period') }}){% endif %}
 ),
 
 minutes as (
@@ -56,8 +59,11 @@ summed as (
 ),
 
 {{ rolled_up(
-    ['billing_period'], 'billing_period', microseconds_between("billing_period || '-01'", month_after, 'calendar_zone') ~ ' // 300000000',
-    more=['peak_per_minute', 'p50_per_minute', 'p95_per_minute', 'p99_per_minute']
+    ['billing_period'], 'billing_period', microseconds_between("billing_period || '-01'", month_after, 'calendar_zone') ~ ' // 300000000'
 ) }}
 
-select * from rolled_up
+select
+    rolled_up.* exclude (account_number, item_id),
+    {{ described_columns(figure_unit('items.billed_unit', 'items.aggregation')) }}
+from rolled_up
+{{ join_described('rolled_up') }}

@@ -13,9 +13,9 @@ posted as (
         billing_date,
         account_number,
         item_id,
-        sum(entry * quantity)::decimal(38, 9) as quantity,
+        sum(if(entry > 0, quantity, -quantity))::decimal(38, 9) as quantity,
         sum(entry)::bigint as event_count,
-        sum(entry * quantity_variance)::decimal(38, 9) as quantity_variance
+        sum(if(entry > 0, quantity_variance, -quantity_variance))::decimal(38, 9) as quantity_variance
     from entries
     group by all
 )

@@ -1,23 +1,22 @@
-{{ config(
-    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
-    pre_hook=["{{ forget_touched('billing_date') }}", "{{ forget_levels(\"strftime(billing_date, '%Y-%m')\") }}"]
-) }}
+{{ config(materialized='view') }}
+{%- set unit = figure_unit('items.billed_unit', 'items.aggregation') %}
 
-with {{ postings_summed(['usage_hour', 'billing_date']) }},
-
-{{ rolled_up(['usage_hour', 'billing_date'], 'billing_date', '12') }}
+with usage as (
+    select * from {{ in_warehouse(ref('int_usage_by_hour')) }}
+)
 
 select
-    usage_hour,
-    billing_date,
-    account_id,
-    metric,
-    sku,
-    region,
-    unit,
-    quantity,
-    event_count,
-    quantity_variance,
-    last_batch_id,
-    aggregation
-from rolled_up
+    usage.usage_hour,
+    usage.billing_date,
+    accounts.resolved_account_id as account_id,
+    items.metric,
+    items.billed_sku as sku,
+    items.region,
+    {{ unit }} as unit,
+    usage.quantity,
+    usage.event_count,
+    usage.quantity_variance,
+    usage.last_batch_id,
+    items.aggregation
+from usage
+{{ join_described('usage') }}
