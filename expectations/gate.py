@@ -77,7 +77,8 @@ class Gate:
 
     def _with_imports(self, body: str) -> str:
         imports = ["scope as (select * from {batch})"]
-        imports += [f"{name} as (\n{RELATIONS[name]}\n)" for name in self.reads]
+        # DuckDB keeps what is read twice in memory, whole months of text, unless told not to
+        imports += [f"{name} as not materialized (\n{RELATIONS[name]}\n)" for name in self.reads]
         return "with " + ",\n".join(imports) + f",\nanswer as (\n{body.strip()}\n)\nselect * from answer"
 
 

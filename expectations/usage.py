@@ -25,13 +25,28 @@ def _unique(name: str, mart: str, grain: str) -> Gate:
         limit="0 keys with more than one row",
         why="a doubled row is billed twice",
         reads=(mart,),
-        breaks=f"select {grain}, count(*) as row_count from {mart} group by {grain} having count(*) > 1",
+        # the few keys that may be doubled are found by a hash and then compared in full: half the time
+        breaks=f"""
+with doubled as (
+    select hash({grain}) as grain_hash from {mart} group by grain_hash having count(*) > 1
+)
+select {grain}, count(*) as row_count
+from {mart}
+where hash({grain}) in (select grain_hash from doubled)
+group by {grain}
+having count(*) > 1
+""",
         order_by=grain,
     )
 
 
 def _sums(name: str, parts: str, whole: str, grain: str) -> Gate:
-    """The parts add up to the whole, both ways: a missing key counts as zero."""
+    """The parts add up to the whole, both ways: a missing key counts as zero.
+
+    Keys that may differ are found by a hash and then compared in full, which takes a third of the time. Two keys of one hash would hide
+    a difference only if they were off by the same amount in opposite directions, and ten million keys have a pair of one hash once in
+    100,000 months.
+    """
     return Gate(
         name=name,
         proves=f"{parts} sums exactly to {whole}, per {grain}",
@@ -39,16 +54,25 @@ def _sums(name: str, parts: str, whole: str, grain: str) -> Gate:
         why=NOTHING_LOST,
         reads=(parts, whole, "metrics"),
         breaks=f"""
-with summed as (
-    select {grain}, sum(quantity) as quantity, sum(event_count) as event_count from {parts} group by {grain}
-), shown as (
-    select {grain}, sum(quantity) as quantity, sum(event_count) as event_count from {whole} group by {grain}
+with sides as not materialized (
+    select {grain}, quantity, event_count, true as is_part from {parts}
+    union all
+    select {grain}, quantity, event_count, false from {whole}
+), suspects as (
+    select hash({grain}) as grain_hash
+    from sides
+    group by grain_hash
+    having coalesce(sum(if(is_part, quantity, -quantity)), 0) <> 0 or coalesce(sum(if(is_part, event_count, -event_count)), 0) <> 0
 ), compared as (
     select
         {grain},
-        coalesce(summed.quantity, 0) as summed_quantity, coalesce(shown.quantity, 0) as shown_quantity,
-        coalesce(summed.event_count, 0) as summed_event_count, coalesce(shown.event_count, 0) as shown_event_count
-    from summed full outer join shown using ({grain})
+        coalesce(sum(quantity) filter (where is_part), 0) as summed_quantity,
+        coalesce(sum(quantity) filter (where not is_part), 0) as shown_quantity,
+        coalesce(sum(event_count) filter (where is_part), 0) as summed_event_count,
+        coalesce(sum(event_count) filter (where not is_part), 0) as shown_event_count
+    from sides
+    where hash({grain}) in (select grain_hash from suspects)
+    group by {grain}
 )
 select compared.*
 from compared left join metrics using (metric)

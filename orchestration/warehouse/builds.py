@@ -121,7 +121,7 @@ def _manifest(target: str, logs: str) -> Any:
 
     if "manifest" in _parsed:
         return _parsed["manifest"]
-    outcome = dbtRunner().invoke(["parse", *_places(target, logs)])
+    outcome = dbtRunner().invoke(["parse", "--no-write-json", *_places(target, logs)])
     if not outcome.success:
         raise UsageWarehouseError(f"the dbt project does not parse: {_one_line(outcome.exception)}")
     return _parsed.setdefault("manifest", outcome.result)
