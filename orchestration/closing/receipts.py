@@ -53,10 +53,13 @@ class Receipt:
     def cutoff(self) -> int:
         return self.body["cutoff_batch_id"]
 
+    def entry(self, table: str) -> dict:
+        """What this receipt says of a frozen table."""
+        return next(entry for entry in self.body["tables"] if entry["table"] == table)
+
     def table_file(self, table: str) -> Path:
         """Where a frozen table of this receipt lies."""
-        entry = next(entry for entry in self.body["tables"] if entry["table"] == table)
-        return self.path.parent / entry["file"]
+        return self.path.parent / self.entry(table)["file"]
 
 
 def folder_of(settings: Settings, billing_period: str) -> Path:
