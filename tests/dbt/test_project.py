@@ -72,7 +72,10 @@ DAMAGES = [
         "every_record_is_accounted_for",
     ),
     ("delete from intermediate.int_usage_by_day where rowid = 0", "usage_is_the_sum_of_its_postings"),
-    ("update intermediate.int_usage_by_day set quantity = quantity + 0.000000001 where rowid = 0", "usage_is_the_sum_of_its_postings"),
+    (
+        "update intermediate.int_usage_by_day set quantity = quantity + 0.000000001 where rowid = 0",
+        "usage_is_the_sum_of_its_postings",
+    ),
     (
         "delete from billing.invoice_lines where line_type = 'usage' and quantity <> 0; delete from billing.unpriced_usage",
         "no_usage_without_a_line",
