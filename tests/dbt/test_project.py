@@ -71,9 +71,9 @@ DAMAGES = [
         "update operations.event_conservation set attributed = attributed - 1, difference = 1",
         "every_record_is_accounted_for",
     ),
-    ("delete from intermediate.int_usage_by_day where rowid = 0", "usage_is_the_sum_of_its_postings"),
+    ("delete from intermediate.int_usage_by_date where rowid = 0", "usage_is_the_sum_of_its_postings"),
     (
-        "update intermediate.int_usage_by_day set quantity = quantity + 0.000000001 where rowid = 0",
+        "update intermediate.int_usage_by_date set quantity = quantity + 0.000000001 where rowid = 0",
         "usage_is_the_sum_of_its_postings",
     ),
     (

@@ -9,7 +9,7 @@
 
 with days as (
     select *, strftime(date_trunc('month', billing_date), '%Y-%m') as billing_period
-    from {{ ref('int_usage_by_day') }}
+    from {{ ref('int_usage_by_date') }}
     where
         item_id not in (select item_id from {{ ref('int_kinds_decided') }} where {{ aggregates_by('aggregation', 'level') }})
         {%- if is_incremental() %}

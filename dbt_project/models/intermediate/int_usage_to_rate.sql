@@ -7,7 +7,7 @@
 -- stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
 with coded_days as (
     select days.*, accounts.resolved_account_id as account_id
-    from {{ ref('int_usage_by_day') }} as days
+    from {{ ref('int_usage_by_date') }} as days
     {{ join_described('days') }}
     where {{ aggregates_by('items.aggregation', 'adding') }}
 ),

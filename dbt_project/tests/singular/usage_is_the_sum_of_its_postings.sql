@@ -5,7 +5,7 @@ with postings as (
 ),
 
 usage as (
-    select * from {{ ref('int_usage_by_day') }} where {{ untested('date') }}
+    select * from {{ ref('int_usage_by_date') }} where {{ untested('date') }}
 ),
 
 adding as (

@@ -2,7 +2,7 @@
 {%- set unit = figure_unit('items.billed_unit', 'items.aggregation') %}
 
 with usage as (
-    select * from {{ in_warehouse(ref('int_usage_by_day')) }}
+    select * from {{ in_warehouse(ref('int_usage_by_date')) }}
 )
 
 select
