@@ -116,7 +116,7 @@ def _details(settings: Settings, project: Project, results: list[dict[str, Any]]
     built = {
         result["unique_id"] for result in results if result["status"] in BUILT and result["unique_id"] in project.assets
     }
-    tables = {node: project.assets[node].key.path for node in built - project.views}
+    tables = {node: project.assets[node].key.path for node in built - project.uncounted}
     if not tables:
         return {}
     counts = " union all ".join(f"select '{node}', count(*) from {'.'.join(path)}" for node, path in tables.items())

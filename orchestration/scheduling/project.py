@@ -57,12 +57,12 @@ class Translator(DagsterDbtTranslator):
 
 @dataclass(frozen=True)
 class Project:
-    """The dbt project as Dagster shows it: asset and check specs by dbt's unique_id."""
+    """The dbt project as Dagster shows it: asset and check specs by dbt's unique_id. `uncounted`: models whose rows nobody asks for."""
 
     assets: dict[str, dg.AssetSpec]
     checks: dict[str, dg.AssetCheckSpec]
     names: dict[str, str]
-    views: frozenset[str]
+    uncounted: frozenset[str]
     after_gates: list[str]
     after_close: list[str]
 
@@ -92,10 +92,15 @@ def read_project(settings: Settings) -> Project:
         assets=assets,
         checks=checks,
         names={node: manifest["nodes"][node]["name"] for node in assets},
-        views=frozenset(node for node in assets if manifest["nodes"][node]["config"]["materialized"] == "view"),
+        uncounted=frozenset(node for node in assets if _is_only_a_step(manifest["nodes"][node])),
         after_gates=after_gates,
         after_close=_after(manifest, AFTER_CLOSE),
     )
+
+
+def _is_only_a_step(node: dict[str, Any]) -> bool:
+    """A view behind the marts: to count its rows would compute it. A mart is counted, also where it is a view."""
+    return node["config"]["materialized"] == "view" and "marts" not in node["fqn"]
 
 
 def _after(manifest: dict[str, Any], selectors: list[str]) -> list[str]:
