@@ -25,13 +25,18 @@
     )
 {%- endmacro %}
 
-{# Columns that say what an item and an account are, from the relations `items` and `accounts` below. `unit`: that of the quantity beside them. #}
-{% macro described_columns(unit='items.billed_unit') -%}
+{# Columns that say whose usage it is, and of what, from the relations `items` and `accounts` below. `unit`: that of the quantity beside them. #}
+{% macro described_series(unit='items.billed_unit') -%}
     accounts.resolved_account_id as account_id,
     items.metric,
     items.billed_sku as sku,
     items.region,
-    {{ unit }} as unit,
+    {{ unit }} as unit
+{%- endmacro %}
+
+{# The same, and how events become the quantity. #}
+{% macro described_columns(unit='items.billed_unit') -%}
+    {{ described_series(unit) }},
     items.aggregation
 {%- endmacro %}
 

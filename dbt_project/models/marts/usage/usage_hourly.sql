@@ -1,5 +1,4 @@
 {{ config(materialized='view') }}
-{%- set unit = figure_unit('items.billed_unit', 'items.aggregation') %}
 
 with usage as (
     select * from {{ in_warehouse(ref('int_usage_by_hour')) }}
@@ -8,11 +7,7 @@ with usage as (
 select
     usage.usage_hour,
     usage.billing_date,
-    accounts.resolved_account_id as account_id,
-    items.metric,
-    items.billed_sku as sku,
-    items.region,
-    {{ unit }} as unit,
+    {{ described_series(figure_unit('items.billed_unit', 'items.aggregation')) }},
     usage.quantity,
     usage.event_count,
     usage.quantity_variance,
