@@ -8,7 +8,6 @@ many files, because starting one takes half a second.
 import os
 import select
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestration import child
 from orchestration.errors import UsageWarehouseError
 from orchestration.landing import frames
 from orchestration.landing.find import Dump, NotNow
@@ -150,17 +150,8 @@ class Parser:
         if self._process is None:
             self._files = 0
             self._settings.scratch.mkdir(parents=True, exist_ok=True)  # for what DuckDB spills
-            # the same modules as here, wherever it runs, and none of the folder that it happens to run in
-            environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", PROGRAM, str(os.getpid())],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                pipesize=1 << 20,  # a piece is some megabytes: fewer turns between the two
-                env=environment,
-            )
+            # a piece is some megabytes: a large pipe means fewer turns between the two
+            self._process = child.start(PROGRAM, bufsize=0, pipesize=1 << 20)
             self._set_it_up()
         return self._process
 

@@ -3,14 +3,11 @@
 It trusts nothing that it reads, and nobody trusts it: it writes nothing but its answers (and what DuckDB spills).
 """
 
-import ctypes
 import errno
 import os
 import resource
-import signal
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from orchestration import child
 from orchestration.errors import UsageWarehouseError
 from orchestration.landing import frames
 from orchestration.landing.engine import open_engine
@@ -30,7 +28,6 @@ from orchestration.landing.references import read_reference
 
 # What the machine lacks is no fault of a file.
 _MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS}
-_PR_SET_PDEATHSIG = 1
 
 Answer = tuple[dict[str, Any], list[pa.Table]]
 
@@ -44,9 +41,9 @@ class _Room:
 
 
 def main() -> None:
-    """Answers requests on standard input until it ends. The one argument is the process that wants the answers."""
-    requests, answers = _take_pipes()
-    _die_with(int(sys.argv[1]))
+    """Answers requests on standard input until it ends."""
+    requests, answers = child.take_pipes()
+    child.die_with_parent()
     room: _Room | None = None
     with ExitStack() as held:
         while frame := frames.receive(lambda count: frames.read_from(requests, count)):
@@ -61,25 +58,6 @@ def main() -> None:
                 frames.send(answers, head, *tables)
                 if head["is"] == "out of memory":
                     os._exit(1)  # what is left of it is of no use
-
-
-def _take_pipes() -> tuple[int, int]:
-    """The ends of the pipes, out of the reach of whatever prints."""
-    requests, answers = os.dup(0), os.dup(1)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    return requests, answers
-
-
-def _die_with(parent: int) -> None:
-    """No landing, no parser: not even one that hangs, and not when the landing was killed. Ctrl-C is the landing's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold what pseudonyms are to hide
-    with suppress(OSError, AttributeError):  # where there is no such call, the end of the pipe ends the process
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def _set_up(held: ExitStack, request: dict[str, Any]) -> _Room:

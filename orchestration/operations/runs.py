@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestration import closing, gates, landing, publishing, warehouse
 from orchestration.errors import GateBlocked
-from orchestration.gates import Decision, GateRun
+from orchestration.gates import Decision, GateRun, RunGates
 from orchestration.settings import DBT_PROJECT, Settings
 
 # Told what is being done, and how far it is.
@@ -70,9 +70,10 @@ def nightly(settings: Settings, as_of: datetime | None = None, progress: Progres
 
     A failing gate does not stop it: figures that are not final are published as provisional, with the gates' results beside them.
     """
-    landed = land_inbox(settings, as_of, progress)
-    build = warehouse.build(settings, as_of, on_progress=progress)
-    runs = tuple(check(settings, period, as_of, progress) for period in periods_waiting(settings))
+    with gates.gates_aside() as run_gates:
+        landed = land_inbox(settings, as_of, progress)
+        build = warehouse.build(settings, as_of, on_progress=progress)
+        runs = tuple(check(settings, period, as_of, progress, run_gates) for period in periods_waiting(settings))
     if runs:
         warehouse.build(settings, as_of, select=AFTER_GATES)
     return Nightly(landed, build, runs, publish(settings, progress))
@@ -86,11 +87,12 @@ def month_end(
     A period that is final stays as it is: running month-end again changes nothing.
     """
     closing.check_period(billing_period)
-    warehouse.build(settings, as_of, on_progress=progress)
-    receipt = settings.finalized / f"period={billing_period}" / "receipt.json"
-    if receipt.exists():
-        return MonthEnd(billing_period, True, receipt, None, publish(settings, progress))
-    gate_run, decision = gate(settings, billing_period, as_of, progress)
+    with gates.gates_aside() as run_gates:
+        warehouse.build(settings, as_of, on_progress=progress)
+        receipt = settings.finalized / f"period={billing_period}" / "receipt.json"
+        if receipt.exists():
+            return MonthEnd(billing_period, True, receipt, None, publish(settings, progress))
+        gate_run, decision = gate(settings, billing_period, as_of, progress, run_gates)
     if not decision.allowed:
         raise GateBlocked(why_not(billing_period, decision))
     receipt = close(settings, billing_period, as_of)
@@ -98,10 +100,14 @@ def month_end(
 
 
 def gate(
-    settings: Settings, billing_period: str, as_of: datetime | None, progress: Progress | None
+    settings: Settings,
+    billing_period: str,
+    as_of: datetime | None,
+    progress: Progress | None,
+    run_gates: RunGates = gates.run_gates,
 ) -> tuple[GateRun, Decision]:
     """Run the gates of one period and ask whether it may close. Where it may not, its provisional figures are published with the gates' results."""
-    gate_run = check(settings, billing_period, as_of, progress)
+    gate_run = check(settings, billing_period, as_of, progress, run_gates)
     warehouse.build(settings, as_of, select=AFTER_GATES)
     decision = gates.may_close(settings, billing_period, as_of)
     if not decision.allowed:
@@ -116,11 +122,17 @@ def close(settings: Settings, billing_period: str, as_of: datetime | None) -> Pa
     return receipt
 
 
-def check(settings: Settings, billing_period: str, as_of: datetime | None, progress: Progress | None) -> GateRun:
+def check(
+    settings: Settings,
+    billing_period: str,
+    as_of: datetime | None,
+    progress: Progress | None,
+    run_gates: RunGates = gates.run_gates,
+) -> GateRun:
     """Run and store the gates of one period."""
     if progress:
         progress(f"gates of {billing_period}", 0)
-    return gates.run_gates(settings, billing_period, as_of)
+    return run_gates(settings, billing_period, as_of)
 
 
 def publish(settings: Settings, progress: Progress | None) -> tuple[Path, ...]:

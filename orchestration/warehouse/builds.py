@@ -121,7 +121,7 @@ def _manifest(target: str, logs: str) -> Any:
 
     if "manifest" in _parsed:
         return _parsed["manifest"]
-    outcome = dbtRunner().invoke(["parse", "--no-write-json", *_places(target, logs)])
+    outcome = dbtRunner().invoke(["parse", *_places(target, logs)])
     if not outcome.success:
         raise UsageWarehouseError(f"the dbt project does not parse: {_one_line(outcome.exception)}")
     return _parsed.setdefault("manifest", outcome.result)
@@ -131,6 +131,8 @@ def _places(target: str, logs: str) -> list[str]:
     return [
         "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--target-path", target, "--log-path", logs,
         "--quiet", "--log-level", "none", "--no-use-colors", "--no-version-check",
+        # a manifest of a project that has not changed would be written in every run; Dagster asks for it where it is needed
+        "--no-write-json",
     ]  # fmt: skip
 
 
@@ -149,9 +151,12 @@ def _invoke(settings: Settings, arguments: list[str], on_progress: Callable[[str
             on_progress(event.data.node_info.node_name, finished)
 
     try:
-        return dbtRunner(manifest=manifest, callbacks=[count]).invoke([*arguments, *_places(target, logs)])
+        outcome = dbtRunner(manifest=manifest, callbacks=[count]).invoke([*arguments, *_places(target, logs)])
     finally:
         _let_go()
+    if outcome.result is not None:
+        outcome.result.write(str(run_results_path(settings)))
+    return outcome
 
 
 def _let_go() -> None:

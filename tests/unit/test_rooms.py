@@ -10,6 +10,7 @@ ORDER = [
     "errors",
     "settings",
     "sealing",
+    "child",
     "locking",
     "landing",
     "warehouse",

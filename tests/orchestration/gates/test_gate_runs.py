@@ -10,8 +10,9 @@ import duckdb
 import pytest
 from gates_warehouse import CUTOFF, PERIOD
 
+from orchestration import child
 from orchestration.errors import UsageWarehouseError
-from orchestration.gates import GATE_NAMES, may_close, run_gates
+from orchestration.gates import GATE_NAMES, gates_aside, may_close, run_gates
 from orchestration.settings import PROJECT_ROOT, Settings
 
 AS_OF = datetime(2026, 10, 5, 12, 30, 45, 678, tzinfo=UTC)
@@ -272,6 +273,32 @@ def test_the_door_opens_without_great_expectations():
     script = "import sys, orchestration.gates; sys.exit('great_expectations' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
     assert subprocess.run([sys.executable, "-c", script], env=environment, check=False).returncode == 0
+
+
+def test_a_process_of_its_own_answers_what_this_one_would(make_home):
+    with gates_aside() as aside:
+        assert aside(make_home(BLUE_OVER, "one"), PERIOD, AS_OF).results == run_gates(
+            make_home(BLUE_OVER, "two"), PERIOD, AS_OF
+        ).results  # fmt: skip
+        with pytest.raises(UsageWarehouseError, match="not a billing period"):
+            aside(make_home("", "three"), "September", AS_OF)
+        assert aside(make_home("", "four"), PERIOD, AS_OF).passed
+
+
+def test_a_process_of_its_own_ends_with_the_run_and_its_death_is_told(make_home, monkeypatch):
+    started = []
+    monkeypatch.setattr(
+        child, "start", lambda *a, _start=child.start, **k: started.append(_start(*a, **k)) or started[-1]
+    )
+    with gates_aside():
+        assert started[0].poll() is None
+    assert started[0].poll() is not None
+    with (
+        pytest.raises(UsageWarehouseError, match="the process that runs the gates ended with code -9"),
+        gates_aside() as aside,
+    ):
+        started[1].kill()
+        aside(make_home(), PERIOD, AS_OF)
 
 
 @pytest.mark.parametrize("period", ["2026-13", "September", "2026-09' or true"])
