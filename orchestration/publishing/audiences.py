@@ -19,13 +19,15 @@ class Relation:
     """One published table.
 
     `source` is its relation in warehouse.duckdb, `target` its name for readers (default: the same), `columns` those
-    shown (default: all), `shown_as` expressions that replace a column's value.
+    shown (default: all), `shown_as` expressions that replace a column's value. `series` are columns that many rows share:
+    they are stored once per combination, and the relation is a view that puts them back.
     """
 
     source: str
     target: str = ""
     columns: tuple[str, ...] = ()
     shown_as: dict[str, str] = field(default_factory=dict)
+    series: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -33,10 +35,12 @@ class Relation:
 
 
 UNATTRIBUTED = Relation("usage.unattributed_usage")
+# what is counted, hour by hour and day by day: most of a file's rows, whose texts would take most of its room and of a night's publishing
+SERIES = ("account_id", "metric", "sku", "region", "unit", "aggregation")
 
 # what finance and analysts both see
 SHARED = (
-    Relation("usage.usage_daily"),
+    Relation("usage.usage_daily", series=SERIES),
     Relation("usage.usage_monthly"),
     Relation("usage.late_usage"),
     Relation("billing.invoice_lines"),
@@ -69,7 +73,7 @@ AUDIENCES: dict[str, tuple[Relation, ...]] = {
     "analyst": (
         *SHARED,
         UNATTRIBUTED,
-        Relation("usage.usage_hourly"),
+        Relation("usage.usage_hourly", series=SERIES),
         Relation("usage.held_usage"),
     ),
 }

@@ -7,52 +7,51 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from orchestration.closing import alike, attach_warehouse, scratch_connection
+from orchestration.closing import alike, scratch_connection
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import writing
-from orchestration.publishing.audiences import AUDIENCES, Relation, place
+from orchestration.publishing.audiences import AUDIENCES
+from orchestration.publishing.catalog import COLUMNS, TABLES
+from orchestration.publishing.extracting import extract
+from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
-
-# 128-bit integers, which Parquet would turn into floating point
-WIDE_INTEGERS = ("HUGEINT", "UHUGEINT")
-
-COLUMNS = """
-    select schema_name, table_name, column_name, data_type, comment
-    from duckdb_columns() where database_name = $1 and not internal order by schema_name, table_name, column_index
-"""
-TABLES = """
-    select schema_name, table_name, comment from duckdb_tables() where database_name = $1 and not internal
-    union all
-    select schema_name, view_name, comment from duckdb_views() where database_name = $1 and not internal
-    order by all
-"""
 
 
 def publish(settings: Settings) -> list[Path]:
     """Bring the published files up to date with warehouse.duckdb and return them, one per audience.
 
     A file whose content is in place already is left as it is. Readers of an old file keep it until they open it anew.
-    Raises UsageWarehouseError, naming it, when a relation that an audience sees is missing from the warehouse.
+    Raises UsageWarehouseError, naming it, when a relation that an audience sees is missing from the warehouse; then no file is changed.
     """
     settings.published.mkdir(parents=True, exist_ok=True)
-    return [_publish(settings, audience, relations) for audience, relations in AUDIENCES.items()]
+    aside = _empty(settings.scratch / "publish")
+    writing_them = {}
+    with ThreadPoolExecutor(len(AUDIENCES)) as pool:
+        # the largest first: while it is written, on one core, the next is taken out of the warehouse
+        for audience in sorted(AUDIENCES, key=lambda audience: -len(AUDIENCES[audience])):
+            # a name of its own: the writer of a killed run may still be at work in the folder that it was given
+            work = Path(tempfile.mkdtemp(prefix=f"{audience}-", dir=aside))
+            # the base name is DuckDB's name of the catalog: it must not change when the file is put in place
+            fresh, relations = work / f"{audience}.duckdb", extract(settings, audience, AUDIENCES[audience], work)
+            writing_them[audience] = pool.submit(_write, settings, fresh, relations)
+    written = [writing_them[audience].result() for audience in AUDIENCES]
+    placed = [_placed(settings, fresh) for fresh in written]
+    shutil.rmtree(aside)
+    return placed
 
 
-def _publish(settings: Settings, audience: str, relations: tuple[Relation, ...]) -> Path:
-    # a name of its own: the writer of a killed run may still be at work in the folder that it was given
-    work = Path(tempfile.mkdtemp(prefix=f"{audience}-", dir=_empty(settings.scratch / "publish")))
-    # the base name is DuckDB's name of the catalog: it must not change when the file is put in place
-    fresh = work / f"{audience}.duckdb"
+def _placed(settings: Settings, fresh: Path) -> Path:
+    """The published file that holds what the fresh one does."""
     target = settings.published / fresh.name
-    _write(settings, fresh, _extract(settings, audience, relations, work))
     if not (target.is_file() and _same_content(settings, fresh, target)):
         fresh.chmod(0o640)
         put_in_place(fresh, target)
-    shutil.rmtree(work)
     return target
 
 
@@ -62,46 +61,9 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
-def _extract(settings: Settings, audience: str, relations: tuple[Relation, ...], folder: Path) -> list[dict]:
-    """Copy the audience's rows to Parquet files, ordered and in one snapshot, and describe the tables to be made."""
-    with scratch_connection(settings) as connection:
-        attach_warehouse(connection, settings)
-        connection.execute("begin transaction")
-        known = {row[:2]: row[2] for row in connection.execute(TABLES, ["warehouse"]).fetchall()}
-        comments = {row[:3]: row[4] for row in connection.execute(COLUMNS, ["warehouse"]).fetchall()}
-        tables = []
-        for relation in sorted(relations, key=lambda relation: relation.name):
-            source = tuple(relation.source.split("."))
-            if source not in known:
-                raise UsageWarehouseError(f"{relation.source} is missing from the warehouse: run `usage build`")
-            schema, table = place(audience, relation)
-            rows = folder / f"{schema}.{table}.parquet"
-            columns = _copy_rows(connection, relation, rows)
-            described = [(column, kind, comments.get((*source, column))) for column, kind in columns]
-            tables.append(
-                {"schema": schema, "name": table, "rows": str(rows), "columns": described, "comment": known[source]}
-            )
-    return tables
-
-
-def _copy_rows(connection: duckdb.DuckDBPyConnection, relation: Relation, target: Path) -> list[tuple[str, str]]:
-    """Write a relation's rows as the audience may see them, and return (name, type) of its columns."""
-    shown = ", ".join(relation.columns) or "*"
-    replaced = ", ".join(f"{expression} as {column}" for column, expression in relation.shown_as.items())
-    query = f"select {shown}{f' replace ({replaced})' if replaced else ''} from warehouse.{relation.source}"
-    columns = [row[:2] for row in connection.execute(f"describe {query}").fetchall()]
-    carried = ", ".join(
-        f'"{column}"::varchar as "{column}"' if kind in WIDE_INTEGERS else f'"{column}"' for column, kind in columns
-    )
-    connection.execute(
-        f"copy (select {carried} from ({query}) order by all) to {_literal(str(target))} (format parquet)"
-    )
-    return columns
-
-
-def _write(settings: Settings, fresh: Path, tables: list[dict]) -> None:
-    """Let a fresh process, which knows nothing but these tables, write the file (why: see writing.py)."""
-    plan = {"file": str(fresh), "settings": {"memory_limit": settings.memory_limit}, "tables": tables}
+def _write(settings: Settings, fresh: Path, relations: list[dict[str, Any]]) -> Path:
+    """Let a process that knows nothing but these relations write the file, which is returned (why a process: see writing.py)."""
+    plan = {"file": str(fresh), "settings": {"memory_limit": settings.memory_limit}, "relations": relations}
     program = [sys.executable, str(Path(writing.__file__))]
     done = subprocess.run(
         program, input=json.dumps(plan), text=True, capture_output=True, env={**os.environ, **writing.CLEAN_MEMORY}
@@ -109,10 +71,7 @@ def _write(settings: Settings, fresh: Path, tables: list[dict]) -> None:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["killed"])[-1]
         raise UsageWarehouseError(f"cannot write {fresh.name}: {reason}")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return fresh
 
 
 def _same_content(settings: Settings, fresh: Path, published: Path) -> bool:
@@ -124,10 +83,10 @@ def _same_content(settings: Settings, fresh: Path, published: Path) -> bool:
         return True
     with scratch_connection(settings) as connection:
         try:
-            connection.execute(f"attach {_literal(str(published))} as published (read_only)")
+            connection.execute(f"attach {literal(str(published))} as published (read_only)")
         except duckdb.Error:
             return False  # not a database, or held by a writer: replaced rather than trusted
-        connection.execute(f"attach {_literal(str(fresh))} as fresh (read_only)")
+        connection.execute(f"attach {literal(str(fresh))} as fresh (read_only)")
         for catalog_query in (TABLES, COLUMNS):
             rows = [connection.execute(catalog_query, [catalog]).fetchall() for catalog in ("fresh", "published")]
             if rows[0] != rows[1]:

@@ -6,8 +6,8 @@ nothing but the audience's own rows has nothing else to leak. With its allocator
 FSST compressions, which sample at random, and bit packing, which writes what happens to stand where a value is null, the
 same rows also give the same bytes; long texts may take twice the room.
 
-The plan comes as JSON on standard input: file, settings, and tables, each with schema, name, rows (a Parquet file),
-columns (name, type, comment) and comment.
+The plan comes as JSON on standard input: file, settings, and relations, each with schema, name, columns (name, type,
+comment), comment, and rows (a Parquet file: it becomes a table) or query (it becomes a view on tables before it).
 """
 
 import json
@@ -29,18 +29,23 @@ def write(plan: dict) -> None:
     with duckdb.connect(plan["file"], config=plan["settings"]) as connection:
         for setting, value in SETTINGS.items():
             connection.execute(f"set {setting} = {literal(value) if isinstance(value, str) else value}")
-        for table in plan["tables"]:
-            target = f"{name(table['schema'])}.{name(table['name'])}"
-            # Parquet lacks some types: whatever a column was carried as, it gets its own type back
-            shown = ", ".join(f"{name(column)}::{kind} as {name(column)}" for column, kind, _ in table["columns"])
-            connection.execute(f"create schema if not exists {name(table['schema'])}")
-            connection.execute(f"create table {target} as select {shown} from read_parquet({literal(table['rows'])})")
-            if table["comment"]:
-                connection.execute(f"comment on table {target} is {literal(table['comment'])}")
-            for column, _, comment in table["columns"]:
+        for relation in plan["relations"]:
+            target = f"{name(relation['schema'])}.{name(relation['name'])}"
+            kind = "view" if "query" in relation else "table"
+            connection.execute(f"create schema if not exists {name(relation['schema'])}")
+            connection.execute(f"create {kind} {target} as {relation.get('query') or rows_of(relation)}")
+            if relation["comment"]:
+                connection.execute(f"comment on {kind} {target} is {literal(relation['comment'])}")
+            for column, _, comment in relation["columns"]:
                 if comment:
                     connection.execute(f"comment on column {target}.{name(column)} is {literal(comment)}")
         connection.execute("checkpoint")
+
+
+def rows_of(relation: dict) -> str:
+    """The query of a table's rows. Parquet lacks some types: whatever a column was carried as, it gets its own type back."""
+    shown = ", ".join(f"{name(column)}::{kind} as {name(column)}" for column, kind, _ in relation["columns"])
+    return f"select {shown} from read_parquet({literal(relation['rows'])})"
 
 
 def literal(text: str) -> str:

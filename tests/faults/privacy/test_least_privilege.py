@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from orchestration.publishing import AUDIENCES
+from orchestration.publishing.audiences import place
 from tests.faults.command import Command
 from tests.faults.crashes.chain import Chain
 from tests.faults.crashes.stages import PERIOD
@@ -49,21 +50,25 @@ def test_make_dev_starts_dagster_with_private_files() -> None:
 @pytest.mark.parametrize("audience", sorted(AUDIENCES))
 def test_a_published_file_holds_its_audiences_relations_and_nothing_else(chain: Chain, audience: str) -> None:
     """By the file's own catalog: tables, views, macros, sequences, types, and schemas without tables."""
-    allowed = set()
+    allowed, views = set(), set()
     for relation in AUDIENCES[audience]:
-        schema, _, table = relation.name.partition(".")
-        allowed.add(("main" if schema == audience else schema, table))
+        schema, table = place(audience, relation)
+        if relation.series:
+            views.add((schema, table))
+        allowed |= {(schema, f"{table}{part}") for part in (("_series", "_figures") if relation.series else ("",))}
     with duckdb.connect(str(chain.after / "published" / f"{audience}.duckdb"), read_only=True) as connection:
         tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+        shown = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()
         others = {
             what: connection.execute(f"select count(*) from {what}() where not internal").fetchone()[0]
-            for what in ("duckdb_views", "duckdb_functions", "duckdb_types")
+            for what in ("duckdb_functions", "duckdb_types")
         }
         sequences = connection.execute("select count(*) from duckdb_sequences()").fetchone()[0]
         schemas = connection.execute(
             "select schema_name from duckdb_schemas() where database_name = current_database() and not internal"
         ).fetchall()
     assert set(tables) == allowed and len(tables) == len(allowed)
-    assert others == {"duckdb_views": 0, "duckdb_functions": 0, "duckdb_types": 0} and sequences == 0
+    assert set(shown) == views and len(shown) == len(views)
+    assert others == {"duckdb_functions": 0, "duckdb_types": 0} and sequences == 0
     assert {schema for (schema,) in schemas} <= {schema for schema, _ in allowed} | {"main"}
     assert ("usage", "usage_events") not in allowed, "nobody is shown single events"

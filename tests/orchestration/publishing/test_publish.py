@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import random
+import shutil
 import stat
 import subprocess
 import sys
@@ -76,14 +77,46 @@ def test_the_figures_are_the_warehouses(published):
     assert ask(published, "finance", query) == ask(published, "analyst", query) == expected != []
 
 
-def test_there_are_tables_only(published):
-    for audience in AUDIENCES:
-        assert ask(published, audience, "select view_name from duckdb_views() where not internal") == []
+@pytest.mark.parametrize("relation", ["usage.usage_daily", "usage.usage_hourly"])
+def test_a_mart_taken_apart_shows_what_the_warehouse_shows_under_any_name_of_the_file(published, relation, tmp_path):
+    """Names, types, comments and rows; also where a file of another name holds such relations as well."""
+    described = f"select column_name, data_type, comment from duckdb_columns() where table_name = '{relation[6:]}'"
+    described += " and not internal order by column_index"
+    queries = [f"select * from {relation} order by all", described]
+    with duckdb.connect(str(published.warehouse), read_only=True) as warehouse:
+        expected = [warehouse.execute(query).fetchall() for query in queries]
+    assert [ask(published, "analyst", query) for query in queries] == expected and expected[0]
+    renamed = shutil.copy(published.published / "analyst.duckdb", tmp_path / "copy of a file.duckdb")
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as other:
+        other.execute(f"create schema usage; create table {relation}_series (a integer)")
+        other.execute(f"attach '{renamed}' as attached (read_only)")
+        assert other.execute(f"select * from attached.{relation} order by all").fetchall() == expected[0]
+
+
+def test_what_is_taken_apart_may_be_null_and_keeps_its_rows(home):
+    """A series is found by all of its columns, absent ones included."""
+    change_warehouse(
+        home,
+        "insert into usage.usage_daily select * replace (null as region, 7 as quantity) from usage.usage_daily limit 1;"
+        "insert into usage.usage_daily select * replace (null as region, null as sku, 8 as quantity) from usage.usage_daily limit 1",
+    )
+    publish(home)
+    query = "select * from usage.usage_daily order by all"
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        expected = warehouse.execute(query).fetchall()
+    assert ask(home, "finance", query) == expected
+    assert ask(home, "finance", "select count(*), count(distinct series) from usage.usage_daily_series") == ask(
+        home,
+        "finance",
+        "select count(*), count(*) from (select distinct account_id, metric, sku, region, unit from usage.usage_daily)",
+    )
 
 
 def test_finance_sees_no_events_and_no_hours(published):
-    names = {name for (name,) in ask(published, "finance", "select table_name from duckdb_tables()")}
-    assert not names & {"usage_events", "usage_hourly", "held_usage", "int_events_attributed"}
+    names = ask(
+        published, "finance", "select table_name from duckdb_tables() union select view_name from duckdb_views()"
+    )
+    assert not [name for (name,) in names if name.startswith(("usage_events", "usage_hourly", "held_usage", "int_"))]
     columns = {
         name for (name,) in ask(published, "finance", "select column_name from duckdb_columns() where not internal")
     }

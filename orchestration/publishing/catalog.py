@@ -1,0 +1,12 @@
+"""What stands in a database file: its relations and columns with their comments."""
+
+COLUMNS = """
+    select schema_name, table_name, column_name, data_type, comment
+    from duckdb_columns() where database_name = $1 and not internal order by schema_name, table_name, column_index
+"""
+TABLES = """
+    select schema_name, table_name, comment from duckdb_tables() where database_name = $1 and not internal
+    union all
+    select schema_name, view_name, comment from duckdb_views() where database_name = $1 and not internal
+    order by all
+"""
