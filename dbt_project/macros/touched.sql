@@ -10,8 +10,16 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# The touched values themselves, as literals, so that DuckDB reads only the parts of tables in which they occur. #}
 {% macro touched(column, postings='int_postings_by_period') -%}
-    select distinct {{ column }} from {{ ref(postings) }} where not is_after_close and batch_id > {{ watermark('last_batch_id') }}
+    {%- set entries = ref(postings) -%}
+    {%- set literal = 'chr(39) || (' ~ column ~ ')::varchar || chr(39)' -%}
+    {%- if execute -%}
+        {{- run_query(
+            "select coalesce(string_agg(distinct " ~ literal ~ ", ', ' order by " ~ literal ~ "), 'null') from " ~ entries
+            ~ " where not is_after_close and batch_id > " ~ watermark('last_batch_id')
+        ).columns[0].values()[0] -}}
+    {%- endif -%}
 {%- endmacro %}
 
 {# Levels of periods that are not closed are integrated anew in every run (until now, which moves on): their rows go first. #}

@@ -37,6 +37,14 @@ def build_untested(home: str, as_of: str) -> dict:
         return warehouse.build(settings, parse_instant(as_of), full_refresh=True, test=False).as_dict()
 
 
+def parse(home: str) -> dict:
+    """Only dbt's parse, which a home keeps until it is moved: dbt takes another path for another project."""
+    from orchestration import warehouse
+    from orchestration.settings import load_settings
+
+    return {"manifest": str(warehouse.manifest_path(load_settings(home)))}
+
+
 def close(home: str, period: str, as_of: str) -> dict:
     """Gates, close and receipt of a period of a home that is up to date."""
     from orchestration.locking import writing
@@ -166,7 +174,7 @@ def warm_queries(database: str, times: str, *statements: str) -> dict:
     return {"seconds": [seconds[1:] for seconds in found]}
 
 
-TASKS = (build_untested, close, publish, clocked, bare_landing, plain_parquet, cold_query, warm_queries)
+TASKS = (build_untested, parse, close, publish, clocked, bare_landing, plain_parquet, cold_query, warm_queries)
 
 if __name__ == "__main__":
     name, *arguments = sys.argv[1:]

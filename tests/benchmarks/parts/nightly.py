@@ -112,6 +112,7 @@ def nightly(name: str, history: Path, home: Path, load: LoadSet) -> Contender:
         inbox.mkdir(parents=True, exist_ok=True)
         for path in load.collected(load.days - 1, load.days):
             (inbox / path.name).hardlink_to(path)
+        run(module("tasks", "parse", home))
 
     return Contender(name, usage(home, "nightly", "--as-of", instant(load.days)), prepare)
 
