@@ -8,11 +8,24 @@ import subprocess
 import sys
 from contextlib import suppress
 
+# The process in which landing reads foreign files (landing/parsing.py).
+PARSER = "from orchestration.landing.worker import main; main()"
+
 _PR_SET_PDEATHSIG = 1
+_PIPE_BYTES = 1 << 20  # answers are some megabytes: a large pipe means fewer turns between the two
+
+_ahead: dict[str, subprocess.Popen[bytes]] = {}
 
 
-def start(program: str, stderr: int | None = subprocess.DEVNULL, **pipes: int) -> subprocess.Popen[bytes]:
+def start_ahead(program: str) -> None:
+    """Let a process make itself ready while this one does the same: the next `start` of that program takes it. One that nobody takes ends with this one."""
+    _ahead[program] = start(program)
+
+
+def start(program: str, stderr: int | None = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """A Python process that runs `program`, with pipes on its standard input and output; it is to call `take_pipes` and `die_with_parent` first."""
+    if program in _ahead:
+        return _ahead.pop(program)
     # the same modules as here, wherever it runs, and none of the folder that it happens to run in
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
@@ -21,7 +34,7 @@ def start(program: str, stderr: int | None = subprocess.DEVNULL, **pipes: int) -
         stdout=subprocess.PIPE,
         stderr=stderr,
         env=environment,
-        **pipes,
+        pipesize=_PIPE_BYTES,
     )
 
 

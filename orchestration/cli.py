@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from orchestration import summary
+from orchestration import child, summary
 from orchestration.errors import UsageWarehouseError, in_one_line
 from orchestration.locking import writing
 from orchestration.settings import Settings, load_settings, parse_instant, tight_modes
@@ -138,11 +138,15 @@ def main() -> None:
 @command(writes=True)
 def land(settings: Settings, report: Any, paths: tuple[Path, ...], as_of: datetime | None) -> Outcome:
     """Land dumps and reference files from PATHS (default: the inbox). Landing a file twice is a no-op."""
-    from orchestration import landing, operations
+    child.start_ahead(child.PARSER)  # it takes as long to start as the imports here
+    from orchestration import landing
 
-    result = (
-        landing.land(settings, list(paths), as_of, report) if paths else operations.land_inbox(settings, as_of, report)
-    )
+    if paths:
+        result = landing.land(settings, list(paths), as_of, report)
+    else:
+        from orchestration import operations
+
+        result = operations.land_inbox(settings, as_of, report)
     refused = result.refused_references
     if refused:
         reasons = "; ".join(f"{entry.file_name} refused: {', '.join(entry.faults)}" for entry in refused)

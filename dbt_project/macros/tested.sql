@@ -23,11 +23,15 @@
 
 {# The condition on rows that are still to be tested: `batch` of a ledger, `date` of figures by date, `date or level` where levels move on by themselves. #}
 {% macro untested(by) -%}
-    {%- if by == 'batch' -%}
-        batch_id > {{ tested_batch() }}
+    {%- set known = tested_batch() | int -%}
+    {%- if known == 0 -%}
+        true
+    {%- elif by == 'batch' -%}
+        batch_id > {{ known }}
     {%- else -%}
-        {%- if by == 'date or level' %}({{ aggregates_by('aggregation', 'level') }} or {% endif -%}
-        billing_date in (select billing_date from {{ ref('int_usage_posted') }} where batch_id > {{ tested_batch() }})
-        {%- if by == 'date or level' %}){% endif -%}
+        (
+            billing_date in ({{ literals('billing_date', ref('int_usage_posted'), 'batch_id > ' ~ known) }})
+            {%- if by == 'date or level' %} or {{ aggregates_by('aggregation', 'level') }}{% endif -%}
+        )
     {%- endif -%}
 {%- endmacro %}

@@ -10,14 +10,16 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The touched values themselves, as literals, so that DuckDB reads only the parts of tables in which they occur. #}
 {% macro touched(column, postings='int_postings_by_period') -%}
-    {%- set entries = ref(postings) -%}
+    {{ literals(column, ref(postings), 'not is_after_close and batch_id > ' ~ watermark('last_batch_id')) }}
+{%- endmacro %}
+
+{# The values of a column as a list of literals (null if there are none), so that DuckDB reads only the parts of tables in which they occur. #}
+{% macro literals(column, relation, condition) -%}
     {%- set literal = 'chr(39) || (' ~ column ~ ')::varchar || chr(39)' -%}
     {%- if execute -%}
         {{- run_query(
-            "select coalesce(string_agg(distinct " ~ literal ~ ", ', ' order by " ~ literal ~ "), 'null') from " ~ entries
-            ~ " where not is_after_close and batch_id > " ~ watermark('last_batch_id')
+            "select coalesce(string_agg(distinct " ~ literal ~ ", ', ' order by " ~ literal ~ "), 'null') from " ~ relation ~ " where " ~ condition
         ).columns[0].values()[0] -}}
     {%- endif -%}
 {%- endmacro %}

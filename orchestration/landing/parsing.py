@@ -26,7 +26,7 @@ from orchestration.landing.readers import Unreadable
 from orchestration.landing.reference_tables import TABLES
 from orchestration.settings import Settings, shown_size
 
-PROGRAM = "from orchestration.landing.worker import main; main()"
+PROGRAM = child.PARSER
 START_SECONDS = 120
 
 
@@ -150,8 +150,7 @@ class Parser:
         if self._process is None:
             self._files = 0
             self._settings.scratch.mkdir(parents=True, exist_ok=True)  # for what DuckDB spills
-            # a piece is some megabytes: a large pipe means fewer turns between the two
-            self._process = child.start(PROGRAM, bufsize=0, pipesize=1 << 20)
+            self._process = child.start(PROGRAM)
             self._set_it_up()
         return self._process
 

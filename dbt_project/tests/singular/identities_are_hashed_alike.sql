@@ -1,18 +1,13 @@
--- Failure it prevents: duplicates that are not found, because another version of DuckDB hashed the records of earlier batches otherwise. The first record
+-- Failure it prevents: duplicates that are not found, because another version of DuckDB hashed the records of earlier batches otherwise. A record
 -- of the first and of the last batch, hashed again. What helps is a full refresh.
 with identities as (
     select * from {{ ref('int_identities_hashed') }}
 ),
 
-batches as (
-    select unnest([min(batch_id), max(batch_id)]) as batch_id from identities
-),
-
 sampled as (
-    select batch_id, unnest(min(struct_pack(file_order, row_number, identity_hash)))
-    from identities
-    semi join batches using (batch_id)
-    group by batch_id
+    (select * from identities where batch_id = (select min(batch_id) from identities) limit 1)
+    union all
+    (select * from identities where batch_id = (select max(batch_id) from identities) limit 1)
 )
 
 select sampled.*, events.producer, events.event_id
