@@ -193,8 +193,9 @@ decided as (
         -- what tells distinct events, and the levels of one series, apart
         case
             when not {{ aggregates_by('aggregation', 'distinguishing') }} then null
-            when distinct_on is null then if(aggregation = 'count_distinct', linked.event_id, null)
-            {%- for column in ['event_id', 'resource_id', 'api_key', 'namespace'] %}
+            when distinct_on is null then if(aggregation = 'count_distinct', {{ id_of_event('linked') }}, null)
+            when distinct_on = 'event_id' then {{ id_of_event('linked') }}
+            {%- for column in ['resource_id', 'api_key', 'namespace'] %}
             when distinct_on = '{{ column }}' then linked.{{ column }}
             {%- endfor %}
             else coalesce({{ json_text('dims', 'distinct_on') }}, {{ json_text('extra', 'distinct_on') }})

@@ -23,6 +23,7 @@
 
 {# The condition on rows that are still to be tested: `batch` of a ledger, `date` of figures by date, `date or level` where levels move on by themselves. #}
 {% macro untested(by) -%}
+    {%- set posted = ref('int_usage_posted') if by != 'batch' -%}
     {%- set known = tested_batch() | int -%}
     {%- if known == 0 -%}
         true
@@ -30,7 +31,7 @@
         batch_id > {{ known }}
     {%- else -%}
         (
-            billing_date in ({{ literals('billing_date', ref('int_usage_posted'), 'batch_id > ' ~ known) }})
+            billing_date in ({{ literals('billing_date', posted, 'batch_id > ' ~ known) }})
             {%- if by == 'date or level' %} or {{ aggregates_by('aggregation', 'level') }}{% endif -%}
         )
     {%- endif -%}

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from raw_samples.generator.load import LONGEST_DELAY, START, write_load
-from tests.benchmarks.measuring import run, usage
+from tests.benchmarks.measuring import module, run, usage
 from tests.benchmarks.reference_job import DATABASE
 
 EVENTS_FOLDER = "events/load-meter"
@@ -74,6 +74,12 @@ def copied(home: Path, target: Path, built: bool = True) -> Path:
     shutil.copytree(home, target, ignore=without)
     shutil.copytree(home / "lake", target / "lake", copy_function=lambda a, b: Path(b).hardlink_to(a))
     return target
+
+
+def settled(home: Path) -> Path:
+    """The home as one that was never moved: dbt parses a project anew where it finds another path, and keeps what it parsed."""
+    run(module("tasks", "parse", home))
+    return home
 
 
 LINES = "(select billing_period, account_id, sku, currency_code, sum(amount) as amount from {lines} group by all)"

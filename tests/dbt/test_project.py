@@ -77,6 +77,11 @@ DAMAGES = [
         "usage_is_the_sum_of_its_postings",
     ),
     (
+        "insert into intermediate.int_usage_by_date select * replace (date '2020-01-01' as billing_date, 0 as quantity, 0 as event_count) "
+        "from intermediate.int_usage_by_date where event_count <> 0 limit 1",
+        "usage_is_the_sum_of_its_postings",
+    ),
+    (
         "delete from billing.invoice_lines where line_type = 'usage' and quantity <> 0; delete from billing.unpriced_usage",
         "no_usage_without_a_line",
     ),

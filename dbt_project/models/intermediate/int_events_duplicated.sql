@@ -29,7 +29,7 @@ candidates as (
         events.file_order,
         events.row_number,
         events.producer,
-        events.event_id,
+        {{ id_of_event('events') }} as event_id,
         -- what the event says; when and how it was carried (ingested_ts, schema version) is not part of it
         row(
             events.event_ts, events.metric, events.quantity, events.unit, events.sku, events.account_id, events.api_key, events.namespace,

@@ -3,7 +3,7 @@
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.measuring import Contender, interleaved, module, run, usage
 from tests.benchmarks.report import Row
-from tests.benchmarks.sets import copied, fresh, instant, landed, ledger_of_reference, month_starts, period_of
+from tests.benchmarks.sets import copied, fresh, instant, landed, ledger_of_reference, month_starts, period_of, settled
 
 REBUILD, CLOSE, VERIFY = "full rebuild", "gates, close, receipt", "verify"
 DAYS_AFTER_MONTH = 5
@@ -17,11 +17,11 @@ def measure(bench: Bench) -> list[Row]:
     run(module("reference_job", home, output))
     landed(home, [ledger_of_reference(output, bench.folder("ledger"), instant(day))], instant(day, 3))
     run(usage(home, "build", "--as-of", instant(day, 4)))
-    anew, closed = copied(home, bench.work / "anew", built=False), bench.work / "closed"
+    anew, closed = settled(copied(home, bench.work / "anew", built=False)), bench.work / "closed"
     measured = interleaved(
         [
             Contender(REBUILD, usage(anew, "build", "--full-refresh", "--as-of", instant(day, 4)), lambda: fresh(anew)),
-            Contender(CLOSE, module("tasks", "close", closed, period_of(0), instant(day, 12)), lambda: copied(home, closed)),
+            Contender(CLOSE, module("tasks", "close", closed, period_of(0), instant(day, 12)), lambda: settled(copied(home, closed))),
             Contender(VERIFY, usage(closed, "verify")),
         ],
         bench.runs,

@@ -14,6 +14,7 @@ from tests.benchmarks.sets import (
     load_set,
     month_starts,
     period_of,
+    settled,
     write_ledger,
 )
 
@@ -112,7 +113,7 @@ def nightly(name: str, history: Path, home: Path, load: LoadSet) -> Contender:
         inbox.mkdir(parents=True, exist_ok=True)
         for path in load.collected(load.days - 1, load.days):
             (inbox / path.name).hardlink_to(path)
-        run(module("tasks", "parse", home))
+        settled(home)
 
     return Contender(name, usage(home, "nightly", "--as-of", instant(load.days)), prepare)
 

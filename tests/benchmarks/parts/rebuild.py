@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.measuring import Contender, Failed, interleaved, module, run, usage
 from tests.benchmarks.report import Row
-from tests.benchmarks.sets import copied, fresh
+from tests.benchmarks.sets import copied, fresh, settled
 
 TESTED, UNTESTED, REFERENCE = "full rebuild", "full rebuild, no data tests", "reference (one DuckDB script)"
 POLARS, CLICKHOUSE, SCAN = "reference's job in Polars", "reference's job in ClickHouse", "bare scan (DuckDB)"
@@ -13,7 +13,7 @@ POLARS, CLICKHOUSE, SCAN = "reference's job in Polars", "reference's job in Clic
 
 def measure(bench: Bench) -> list[Row]:
     load_home = bench.landed_home()
-    tested, untested = (copied(load_home, bench.work / name, built=False) for name in ("tested", "untested"))
+    tested, untested = (settled(copied(load_home, bench.work / name, built=False)) for name in ("tested", "untested"))
     outputs = {
         name: bench.folder(folder)
         for name, folder in {REFERENCE: "reference", POLARS: "polars", CLICKHOUSE: "clickhouse", SCAN: "scan"}.items()
