@@ -11,7 +11,8 @@ One row per invoice line. Choices where the specification leaves room:
 
 from pathlib import Path
 
-from orchestration.publishing.publication import Publication, literal, write_csv
+from orchestration.publishing.publication import Publication, write_csv
+from orchestration.publishing.writing import literal
 
 # the specification's closed list; a service of any other category is `Other`
 SERVICE_CATEGORIES = (

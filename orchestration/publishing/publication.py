@@ -13,6 +13,7 @@ import duckdb
 from orchestration.closing import check_period, scratch_connection
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing.audiences import AUDIENCES, place
+from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
 
 # how a spreadsheet takes a cell for a formula, in ASCII and in the full-width forms
@@ -111,11 +112,6 @@ def _refuse_unknown(publication: Publication) -> None:
         for table in known_by
     ):
         raise UsageWarehouseError(f"unknown account {publication.account!r}")
-
-
-def literal(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def safe_name(text: str) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 
 from orchestration.closing import period_bounds
 from orchestration.errors import UsageWarehouseError
-from orchestration.publishing.publication import Publication, literal, write_atomically
+from orchestration.publishing.publication import Publication, write_atomically
+from orchestration.publishing.writing import literal
 
 ENCODING = "windows-1252"
 # Latin letters that Unicode does not take apart into a plain letter and an accent
