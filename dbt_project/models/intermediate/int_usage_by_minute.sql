@@ -1,6 +1,9 @@
 -- depends_on: {{ ref('int_postings_by_period') }}
 -- Usage per minute, coded, for peaks and percentiles of what sums: they do not add up from parts. Minutes of touched dates are computed again.
+-- Most minutes hold one event, so whatever each of them has to sum is felt: whether its entries cancel out is only asked where something was reversed.
 {{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget_touched('billing_date') }}") }}
+{%- set reversal = 'select 1 from ' ~ ref('int_events_decided') ~ ' where entry < 0 limit 1' %}
+{%- set is_reversed = execute and run_query('select exists (' ~ reversal ~ ')').columns[0].values()[0] %}
 
 with entries as (
     select * from {{ ref('int_entries_shown') }}
@@ -14,11 +17,10 @@ minutes as (
         date_trunc('minute', event_ts) as usage_minute,
         account_number,
         item_id,
-        sum(if(entry > 0, quantity, -quantity))::decimal(38, 9) as quantity,
-        max(batch_id) as last_batch_id
+        sum(if(entry > 0, quantity, -quantity))::decimal(38, 9) as quantity
     from entries
     group by all
-    having sum(entry) <> 0
+    {% if is_reversed %}having sum(entry) <> 0{% endif %}
 )
 
-select * from minutes
+select *, (select max(batch_id) from {{ ref('int_usage_posted') }}) as last_batch_id from minutes

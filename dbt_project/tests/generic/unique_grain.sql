@@ -1,11 +1,12 @@
 {#
     Failure it prevents: two rows of one grain, which every join and sum downstream would count twice. Nulls are values here. The few rows whose grain may
     repeat are found by a hash and then compared in full: a third of the time, and the hash never decides. `numbered_by`: a column of the grain, never
-    null, that numbers rows; 64 of them are looked for at once, as bits of one integer: a third of the time again. `untested_by`: see macros/tested.sql.
+    null, that numbers rows (`number`: as an integer, where it is none); 64 of them are looked for at once, as bits of one: a third of the time again.
+    `untested_by`: see macros/tested.sql.
 #}
-{% test unique_grain(model, columns, numbered_by=none, untested_by=none) %}
+{% test unique_grain(model, columns, numbered_by=none, number=none, untested_by=none) %}
 {%- set condition = untested(untested_by) if untested_by else 'true' -%}
-{%- set hashed = columns | reject('equalto', numbered_by) | list + ([numbered_by ~ ' // 64'] if numbered_by else []) -%}
+{%- set hashed = columns | reject('equalto', numbered_by) | list + (['(' ~ (number or numbered_by) ~ ') >> 6'] if numbered_by else []) -%}
 select
     {{ columns | join(', ') }},
     count(*) as row_count
@@ -15,7 +16,7 @@ where {{ condition }} and hash({{ hashed | join(', ') }}) in (
     from {{ model }}
     where {{ condition }}
     group by grain_hash
-    having count(*) > {{ 'bit_count(bit_or(1::ubigint << (' ~ numbered_by ~ ' % 64)))' if numbered_by else 1 }}
+    having count(*) > {{ 'bit_count(bit_or(1::ubigint << ((' ~ (number or numbered_by) ~ ') & 63)::int))' if numbered_by else 1 }}
 )
 group by {{ columns | join(', ') }}
 having count(*) > 1
