@@ -72,6 +72,11 @@ DAMAGES = [
         "every_record_is_accounted_for",
     ),
     ("delete from intermediate.int_usage_by_date where rowid = 0", "usage_is_the_sum_of_its_postings"),
+    ("insert into billing.currencies select * from billing.currencies limit 1", "primary_key_currencies_currency_code"),
+    (
+        "update billing.currencies set currency_code = null where currency_code = 'USD'",
+        "primary_key_currencies_currency_code",
+    ),
     (
         "update intermediate.int_usage_by_date set quantity = quantity + 0.000000001 where rowid = 0",
         "usage_is_the_sum_of_its_postings",
