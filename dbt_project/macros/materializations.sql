@@ -29,14 +29,14 @@
 
 {# All comments in one statement. A description of a column that does not exist is an error. #}
 {% macro duckdb__persist_docs(relation, model, for_relation, for_columns) -%}
-    {%- set statements = comments(relation, model) -%}
+    {%- set statements = comments(relation, model, for_relation, for_columns) -%}
     {%- if statements | trim %}{% do run_query(statements) %}{% endif -%}
 {%- endmacro %}
 
 {# The statements that hand the descriptions of a model and its columns to the database, where the model's configuration asks for it. #}
-{% macro comments(relation, model) -%}
-    {%- set described = model.columns.values() | selectattr('description') if config.persist_column_docs() else [] -%}
-    {%- if config.persist_relation_docs() and model.description %}{{ alter_relation_comment(relation, model.description) }}{% endif -%}
+{% macro comments(relation, model, for_relation=true, for_columns=true) -%}
+    {%- set described = model.columns.values() | selectattr('description') if for_columns and config.persist_column_docs() else [] -%}
+    {%- if for_relation and config.persist_relation_docs() and model.description %}{{ alter_relation_comment(relation, model.description) }}{% endif -%}
     {%- for column in described -%}
         comment on column {{ relation }}.{{ adapter.quote(column.name) }} is {{ duckdb_escape_comment(column.description) }};
     {%- endfor -%}

@@ -56,6 +56,13 @@ def test_plain_dbt_build_with_unit_tests_show_and_docs(built: Settings) -> None:
     assert docs.returncode == 0, docs.stdout[-3000:]
 
 
+def test_plain_dbt_compiles_on_a_home_that_was_never_built(built: Settings, tmp_path: Path) -> None:
+    unbuilt = Settings(tmp_path / "home", "2GB", 2)
+    shutil.copytree(built.lake, unbuilt.lake)
+    compiled = dbt(unbuilt, "compile")
+    assert compiled.returncode == 0, compiled.stdout[-3000:]
+
+
 def test_every_public_column_has_a_description_and_a_type(built: Settings) -> None:
     with warehouse.read(built) as connection:
         bare = connection.execute(

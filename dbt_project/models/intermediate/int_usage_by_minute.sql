@@ -2,8 +2,9 @@
 -- Usage per minute, coded, for peaks and percentiles of what sums: they do not add up from parts. Minutes of touched dates are computed again.
 -- Most minutes hold one event, so whatever each of them has to sum is felt: whether its entries cancel out is only asked where something was reversed.
 {{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget_touched('billing_date') }}") }}
-{%- set reversal = 'select 1 from ' ~ ref('int_events_decided') ~ ' where entry < 0 limit 1' %}
-{%- set is_reversed = execute and run_query('select exists (' ~ reversal ~ ')').columns[0].values()[0] %}
+{%- set ledger = ref('int_events_decided') %}
+{%- set is_built = execute and load_relation(ledger) is not none %}
+{%- set only_adds = is_built and run_query('select not exists (from ' ~ ledger ~ ' where entry < 0)').columns[0].values()[0] %}
 
 with entries as (
     select * from {{ ref('int_entries_shown') }}
@@ -20,7 +21,7 @@ minutes as (
         sum(if(entry > 0, quantity, -quantity))::decimal(38, 9) as quantity
     from entries
     group by all
-    {% if is_reversed %}having sum(entry) <> 0{% endif %}
+    {% if not only_adds %}having sum(entry) <> 0{% endif %}
 )
 
 select *, (select max(batch_id) from {{ ref('int_usage_posted') }}) as last_batch_id from minutes

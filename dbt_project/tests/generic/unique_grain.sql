@@ -6,7 +6,8 @@
 #}
 {% test unique_grain(model, columns, numbered_by=none, number=none, untested_by=none) %}
 {%- set condition = untested(untested_by) if untested_by else 'true' -%}
-{%- set hashed = columns | reject('equalto', numbered_by) | list + (['(' ~ (number or numbered_by) ~ ') >> 6'] if numbered_by else []) -%}
+{%- set number = '(' ~ (number or numbered_by) ~ ')' -%}
+{%- set hashed = columns | reject('equalto', numbered_by) | list + ([number ~ ' >> 6'] if numbered_by else []) -%}
 select
     {{ columns | join(', ') }},
     count(*) as row_count
@@ -16,7 +17,7 @@ where {{ condition }} and hash({{ hashed | join(', ') }}) in (
     from {{ model }}
     where {{ condition }}
     group by grain_hash
-    having count(*) > {{ 'bit_count(bit_or(1::ubigint << ((' ~ (number or numbered_by) ~ ') & 63)::int))' if numbered_by else 1 }}
+    having count(*) > {{ 'bit_count(bit_or(1::ubigint << (' ~ number ~ ' & 63)::int))' if numbered_by else 1 }}
 )
 group by {{ columns | join(', ') }}
 having count(*) > 1
