@@ -57,3 +57,13 @@ standing as (
     {{ standing('entries') | indent(4) }}
 )
 {%- endmacro %}
+
+{# Condition: the date lies in one of the periods (a list of literals, as `touched` gives it). As ranges, because tables know between which dates their parts lie. #}
+{% macro in_periods(date, periods) -%}
+    {%- set ranges = [] -%}
+    {%- for period in periods.split(', ') if period not in ('', 'null') -%}
+        {%- set first = "(" ~ period ~ " || '-01')::date" -%}
+        {%- do ranges.append(date ~ ' between ' ~ first ~ ' and last_day(' ~ first ~ ')') -%}
+    {%- endfor -%}
+    ({{ ranges | join(' or ') or 'false' }})
+{%- endmacro %}

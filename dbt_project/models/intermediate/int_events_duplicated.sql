@@ -23,6 +23,15 @@ places as (
     select batch_id, file_order, row_number from identities semi join repeated_hashes using (identity_hash)
 ),
 
+-- where nights find a few dozen files, DuckDB reads no others
+files as (
+    select distinct batch_id, file_order from places
+),
+
+events as (
+    select * from {{ ref('stg_lake__usage_events') }} semi join files using (batch_id, file_order)
+),
+
 candidates as (
     select
         events.batch_id,
@@ -35,7 +44,7 @@ candidates as (
             events.event_ts, events.metric, events.quantity, events.unit, events.sku, events.account_id, events.api_key, events.namespace,
             events.resource_id, events.region, events.sampling_rate, events.corrects, events.correction, events.dims, events.extra
         ) as payload
-    from {{ ref('stg_lake__usage_events') }} as events
+    from events
     inner join places using (batch_id, file_order, row_number)
 ),
 

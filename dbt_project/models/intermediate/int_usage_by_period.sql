@@ -5,6 +5,11 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook=["{{ forget_touched('billing_period') }}", "{{ forget_levels('billing_period') }}"]
 ) }}
+{%- set minutes = ref('int_usage_by_minute') %}
+{%- set touched_minutes %}{% if is_incremental() %}{{ in_periods('billing_date', touched('billing_period')) }}{% else %}true{% endif %}{% endset %}
+{%- set is_built = execute and load_relation(minutes) is not none %}
+{#- values of 64 bits are sorted in half the time of those of 128 #}
+{%- set is_short = is_built and run_query('select coalesce(max(abs(quantity)), 0) < 1000000000 from ' ~ minutes ~ ' where ' ~ touched_minutes).columns[0].values()[0] %}
 {%- set month_after = "(strptime(billing_period || '-01', '%Y-%m-%d') + interval 1 month)" %}
 
 with days as (
@@ -13,12 +18,11 @@ with days as (
     where
         item_id not in (select item_id from {{ ref('int_kinds_decided') }} where {{ aggregates_by('aggregation', 'level') }})
         {%- if is_incremental() %}
-        and strftime(date_trunc('month', billing_date), '%Y-%m') in ({{ touched('billing_period') }}){% endif %}
+        and {{ in_periods('billing_date', touched('billing_period')) }}{% endif %}
 ),
 
 minutes as (
-    select * from {{ ref('int_usage_by_minute') }}
-    {% if is_incremental() %}where date_trunc('month', billing_date) in ({{ touched("strptime(billing_period || '-01', '%Y-%m-%d')") }}){% endif %}
+    select * from {{ minutes }} where {{ touched_minutes }}
 ),
 
 -- nearest rank over the minutes in which there was usage
@@ -27,7 +31,7 @@ percentiles as (
         date_trunc('month', billing_date)::date as first_date,
         account_number,
         item_id,
-        quantile_disc(quantity, [0.50, 0.95, 0.99]) as per_minute
+        quantile_disc(quantity{{ '::decimal(18, 9)' if is_short }}, [0.50, 0.95, 0.99]) as per_minute
     from minutes
     group by all
 ),
