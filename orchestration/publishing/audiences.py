@@ -19,15 +19,15 @@ class Relation:
     """One published table.
 
     `source` is its relation in warehouse.duckdb, `target` its name for readers (default: the same), `columns` those
-    shown (default: all), `shown_as` expressions that replace a column's value. `series` are columns that many rows share:
-    they are stored once per combination, and the relation is a view that puts them back.
+    shown (default: all), `shown_as` expressions that replace a column's value. `coded` is the relation whose figures a
+    view of many rows shows, where there is one: what they are of is then stored once per series (see SERIES).
     """
 
     source: str
     target: str = ""
     columns: tuple[str, ...] = ()
     shown_as: dict[str, str] = field(default_factory=dict)
-    series: tuple[str, ...] = ()
+    coded: str = ""
 
     @property
     def name(self) -> str:
@@ -35,12 +35,14 @@ class Relation:
 
 
 UNATTRIBUTED = Relation("usage.unattributed_usage")
-# what is counted, hour by hour and day by day: most of a file's rows, whose texts would take most of its room and of a night's publishing
-SERIES = ("account_id", "metric", "sku", "region", "unit", "aggregation")
+# What each pair of numbers in coded figures stands for. Hours and days are most of a file's rows: their texts would take most of its room and
+# of a night's publishing.
+SERIES = "intermediate.int_usage_series"
+SERIES_CODES = ("account_number", "item_id")
 
 # what finance and analysts both see
 SHARED = (
-    Relation("usage.usage_daily", series=SERIES),
+    Relation("usage.usage_daily", coded="intermediate.int_usage_by_date"),
     Relation("usage.usage_monthly"),
     Relation("usage.late_usage"),
     Relation("billing.invoice_lines"),
@@ -73,7 +75,7 @@ AUDIENCES: dict[str, tuple[Relation, ...]] = {
     "analyst": (
         *SHARED,
         UNATTRIBUTED,
-        Relation("usage.usage_hourly", series=SERIES),
+        Relation("usage.usage_hourly", coded="intermediate.int_usage_by_hour"),
         Relation("usage.held_usage"),
     ),
 }

@@ -7,8 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import duckdb
@@ -16,9 +19,9 @@ import duckdb
 from orchestration.closing import alike, scratch_connection
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import writing
-from orchestration.publishing.audiences import AUDIENCES
+from orchestration.publishing.audiences import AUDIENCES, Relation
 from orchestration.publishing.catalog import COLUMNS, TABLES
-from orchestration.publishing.extracting import extract
+from orchestration.publishing.extracting import extraction
 from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
 
@@ -31,17 +34,16 @@ def publish(settings: Settings) -> list[Path]:
     """
     settings.published.mkdir(parents=True, exist_ok=True)
     aside = _empty(settings.scratch / "publish")
-    writing_them = {}
-    with ThreadPoolExecutor(len(AUDIENCES)) as pool:
-        # the largest first: while it is written, on one core, the next is taken out of the warehouse
-        for audience in sorted(AUDIENCES, key=lambda audience: -len(AUDIENCES[audience])):
-            # a name of its own: the writer of a killed run may still be at work in the folder that it was given
-            work = Path(tempfile.mkdtemp(prefix=f"{audience}-", dir=aside))
-            # the base name is DuckDB's name of the catalog: it must not change when the file is put in place
-            fresh, relations = work / f"{audience}.duckdb", extract(settings, audience, AUDIENCES[audience], work)
-            writing_them[audience] = pool.submit(_write, settings, fresh, relations)
-    written = [writing_them[audience].result() for audience in AUDIENCES]
-    placed = [_placed(settings, fresh) for fresh in written]
+    # the base name is DuckDB's name of the catalog: it must not change when the file is put in place; the folder has a name of its own
+    # because the writer of a killed run may still be at work in the one that it was given
+    fresh = {audience: Path(tempfile.mkdtemp(dir=aside)) / f"{audience}.duckdb" for audience in AUDIENCES}
+    with ExitStack() as at_work:
+        writers = {audience: at_work.enter_context(_writer(settings, file)) for audience, file in fresh.items()}
+        with extraction(settings, aside) as warehouse:
+            for audience, relation in _in_order():
+                for part in warehouse.parts(audience, relation):
+                    writers[audience](part)
+    placed = [_placed(settings, file) for file in fresh.values()]
     shutil.rmtree(aside)
     return placed
 
@@ -61,17 +63,35 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
-def _write(settings: Settings, fresh: Path, relations: list[dict[str, Any]]) -> Path:
-    """Let a process that knows nothing but these relations write the file, which is returned (why a process: see writing.py)."""
-    plan = {"file": str(fresh), "settings": {"memory_limit": settings.memory_limit}, "relations": relations}
+def _in_order() -> list[tuple[str, Relation]]:
+    """Each audience's relations: first what one alone sees, hours above all, so that they are being written while the rest is taken out of the warehouse."""
+    seen_by = Counter(repr(relation) for relations in AUDIENCES.values() for relation in relations)
+    pairs = [(audience, relation) for audience, relations in AUDIENCES.items() for relation in relations]
+    return sorted(pairs, key=lambda pair: (seen_by[repr(pair[1])], not pair[1].coded, pair[1].name))
+
+
+@contextmanager
+def _writer(settings: Settings, fresh: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A process that knows nothing but the relations that it is told of, and has written the file by the end of the context (why a process: see writing.py)."""
     program = [sys.executable, str(Path(writing.__file__))]
-    done = subprocess.run(
-        program, input=json.dumps(plan), text=True, capture_output=True, env={**os.environ, **writing.CLEAN_MEMORY}
-    )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["killed"])[-1]
+    with subprocess.Popen(
+        program, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, text=True, env={**os.environ, **writing.CLEAN_MEMORY}
+    ) as process:
+
+        def tell(line: dict[str, Any]) -> None:
+            with suppress(BrokenPipeError):  # it has ended, and said why
+                print(json.dumps(line), file=process.stdin, flush=True)
+
+        try:
+            tell({"file": str(fresh), "settings": {"memory_limit": settings.memory_limit}})
+            yield tell
+        except BaseException:
+            process.kill()
+            raise
+        _, errors = process.communicate()
+    if process.returncode:
+        reason = (errors.strip().splitlines() or ["killed"])[-1]
         raise UsageWarehouseError(f"cannot write {fresh.name}: {reason}")
-    return fresh
 
 
 def _same_content(settings: Settings, fresh: Path, published: Path) -> bool:

@@ -6,12 +6,13 @@ nothing but the audience's own rows has nothing else to leak. With its allocator
 FSST compressions, which sample at random, and bit packing, which writes what happens to stand where a value is null, the
 same rows also give the same bytes; long texts may take twice the room.
 
-The plan comes as JSON on standard input: file, settings, and relations, each with schema, name, columns (name, type,
-comment), comment, and rows (a Parquet file: it becomes a table) or query (it becomes a view on tables before it).
+Standard input brings a line of JSON each: first the file and DuckDB's settings, then relation by relation, as they are ready, with schema, name, columns
+(name, type, comment), comment, and rows (a Parquet file: it becomes a table) or query (it becomes a view on tables before it).
 """
 
 import json
 import sys
+from collections.abc import Iterator
 
 import duckdb
 
@@ -24,22 +25,28 @@ SETTINGS = {
 }
 
 
-def write(plan: dict) -> None:
-    """Make the plan's file, its tables in the plan's order and their rows in the files' order."""
-    with duckdb.connect(plan["file"], config=plan["settings"]) as connection:
+def write(lines: Iterator[str]) -> None:
+    """Make the file, its relations in the lines' order and their rows in the files' order."""
+    place = json.loads(next(lines))
+    with duckdb.connect(place["file"], config=place["settings"]) as connection:
         for setting, value in SETTINGS.items():
             connection.execute(f"set {setting} = {literal(value) if isinstance(value, str) else value}")
-        for relation in plan["relations"]:
-            target = f"{name(relation['schema'])}.{name(relation['name'])}"
-            kind = "view" if "query" in relation else "table"
-            connection.execute(f"create schema if not exists {name(relation['schema'])}")
-            connection.execute(f"create {kind} {target} as {relation.get('query') or rows_of(relation)}")
-            if relation["comment"]:
-                connection.execute(f"comment on {kind} {target} is {literal(relation['comment'])}")
-            for column, _, comment in relation["columns"]:
-                if comment:
-                    connection.execute(f"comment on column {target}.{name(column)} is {literal(comment)}")
+        for line in lines:
+            make(connection, json.loads(line))
         connection.execute("checkpoint")
+
+
+def make(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
+    """Make one table or view, with its comments."""
+    target = f"{name(relation['schema'])}.{name(relation['name'])}"
+    kind = "view" if "query" in relation else "table"
+    connection.execute(f"create schema if not exists {name(relation['schema'])}")
+    connection.execute(f"create {kind} {target} as {relation.get('query') or rows_of(relation)}")
+    if relation["comment"]:
+        connection.execute(f"comment on {kind} {target} is {literal(relation['comment'])}")
+    for column, _, comment in relation["columns"]:
+        if comment:
+            connection.execute(f"comment on column {target}.{name(column)} is {literal(comment)}")
 
 
 def rows_of(relation: dict) -> str:
@@ -59,4 +66,4 @@ def name(identifier: str) -> str:
 
 
 if __name__ == "__main__":
-    write(json.load(sys.stdin))
+    write(iter(sys.stdin))

@@ -53,9 +53,9 @@ def test_a_published_file_holds_its_audiences_relations_and_nothing_else(chain: 
     allowed, views = set(), set()
     for relation in AUDIENCES[audience]:
         schema, table = place(audience, relation)
-        if relation.series:
+        if relation.coded:
             views.add((schema, table))
-        allowed |= {(schema, f"{table}{part}") for part in (("_series", "_figures") if relation.series else ("",))}
+        allowed |= {(schema, f"{table}{part}") for part in (("_series", "_figures") if relation.coded else ("",))}
     with duckdb.connect(str(chain.after / "published" / f"{audience}.duckdb"), read_only=True) as connection:
         tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
         shown = connection.execute("select schema_name, view_name from duckdb_views() where not internal").fetchall()

@@ -94,14 +94,25 @@ where month(day) = 9 or $last_batch >= 3
 
 MARTS = """
 delete from intermediate.int_usage_postings where batch_id > $last_batch;
-create table usage.usage_hourly as
-    select usage_hour, billing_date, account_id, metric, sku, region, unit, sum(quantity)::decimal(38, 9) as quantity,
+create table intermediate.int_usage_series as
+    select dense_rank() over (order by account_id) as account_number,
+        dense_rank() over (order by metric, sku, region, unit) as item_id, account_id, metric, sku, region, unit
+    from (select distinct account_id, metric, sku, region, unit from intermediate.int_usage_postings);
+create table intermediate.int_usage_by_hour as
+    select usage_hour, billing_date, account_number, item_id, sum(quantity)::decimal(38, 9) as quantity,
         sum(event_count)::bigint as event_count, 0::decimal(38, 9) as quantity_variance
-    from intermediate.int_usage_postings group by all;
-create table usage.usage_daily as
-    select billing_date, account_id, metric, sku, region, unit, sum(quantity)::decimal(38, 9) as quantity,
+    from intermediate.int_usage_postings inner join intermediate.int_usage_series
+        using (account_id, metric, sku, region, unit) group by all;
+create table intermediate.int_usage_by_date as
+    select billing_date, account_number, item_id, sum(quantity)::decimal(38, 9) as quantity,
         sum(event_count) as event_count, max(quantity) as peak_per_minute
-    from intermediate.int_usage_postings group by all;
+    from intermediate.int_usage_by_hour group by all;
+create view usage.usage_hourly as
+    select usage_hour, billing_date, account_id, metric, sku, region, unit, quantity, event_count, quantity_variance
+    from intermediate.int_usage_by_hour inner join intermediate.int_usage_series using (account_number, item_id);
+create view usage.usage_daily as
+    select billing_date, account_id, metric, sku, region, unit, quantity, event_count, peak_per_minute
+    from intermediate.int_usage_by_date inner join intermediate.int_usage_series using (account_number, item_id);
 create table usage.usage_monthly as
     select strftime(billing_date, '%Y-%m') as billing_period, account_id, metric, sku, region, unit,
         sum(quantity)::decimal(38, 9) as quantity, sum(event_count)::bigint as event_count,

@@ -94,11 +94,18 @@ def test_a_mart_taken_apart_shows_what_the_warehouse_shows_under_any_name_of_the
 
 
 def test_what_is_taken_apart_may_be_null_and_keeps_its_rows(home):
-    """A series is found by all of its columns, absent ones included."""
+    """Of two series one has no region, the other neither region nor SKU; a third has no figures."""
     change_warehouse(
         home,
-        "insert into usage.usage_daily select * replace (null as region, 7 as quantity) from usage.usage_daily limit 1;"
-        "insert into usage.usage_daily select * replace (null as region, null as sku, 8 as quantity) from usage.usage_daily limit 1",
+        """
+        create temp table strange as
+            select series.* replace (101 + number as item_id, null as region, if(number = 1, null, sku) as sku)
+            from (from intermediate.int_usage_series limit 1) as series cross join range(3) as numbers (number);
+        insert into intermediate.int_usage_series from strange;
+        insert into intermediate.int_usage_by_date
+            select figures.* replace (strange.account_number as account_number, strange.item_id as item_id, 7 as quantity)
+            from (from intermediate.int_usage_by_date limit 1) as figures
+            inner join strange on strange.item_id in (101, 102)""",
     )
     publish(home)
     query = "select * from usage.usage_daily order by all"
@@ -171,7 +178,7 @@ def test_the_same_content_in_other_bytes_is_left_alone_too(home):
     "statement",
     [
         "update billing.invoice_lines set amount = amount + 1 where region = 'eu-1'",
-        "insert into usage.usage_daily from usage.usage_daily limit 1",
+        "insert into intermediate.int_usage_by_date from intermediate.int_usage_by_date limit 1",
         "comment on column billing.invoices.amount is 'Another meaning.'",
         "alter table billing.invoices add column more integer",
     ],
@@ -196,9 +203,15 @@ def test_large_tables_of_texts_give_equal_bytes_too(home):
     change_warehouse(
         home,
         """
-        create or replace table usage.usage_hourly as
-            select * replace (account_id || '-' || number || '-' || sha256(number::varchar) as account_id)
-            from usage.usage_hourly cross join range(2000) as numbers (number)""",
+        create or replace table intermediate.int_usage_series as
+            select * replace (
+                account_number * 10000 + number as account_number,
+                account_id || '-' || number || '-' || sha256(number::varchar) as account_id
+            )
+            from intermediate.int_usage_series cross join range(2000) as numbers (number);
+        create or replace table intermediate.int_usage_by_hour as
+            select * replace (account_number * 10000 + number as account_number)
+            from intermediate.int_usage_by_hour cross join range(2000) as numbers (number)""",
     )
     hashes = set()
     for _ in range(2):
@@ -221,7 +234,7 @@ def test_wide_integers_keep_their_type_and_value(home):
 def test_a_writer_that_fails_says_why_and_changes_nothing(home, monkeypatch):
     before = state(home)
     monkeypatch.setattr("orchestration.publishing.writing.__file__", "/nowhere/writing.py")
-    with pytest.raises(UsageWarehouseError, match=r"cannot write finance\.duckdb: .*nowhere"):
+    with pytest.raises(UsageWarehouseError, match=r"cannot write analyst\.duckdb: .*nowhere"):
         publish(home)
     assert state(home) == before
 
