@@ -75,12 +75,12 @@ def _writer(settings: Settings, fresh: Path) -> Iterator[Callable[[dict[str, Any
     """A process that knows nothing but the relations that it is told of, and has written the file by the end of the context (why a process: see writing.py)."""
     program = [sys.executable, str(Path(writing.__file__))]
     with subprocess.Popen(
-        program, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, text=True, env={**os.environ, **writing.CLEAN_MEMORY}
+        program, bufsize=0, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, env={**os.environ, **writing.CLEAN_MEMORY}
     ) as process:
 
         def tell(line: dict[str, Any]) -> None:
             with suppress(BrokenPipeError):  # it has ended, and said why
-                print(json.dumps(line), file=process.stdin, flush=True)
+                process.stdin.write(f"{json.dumps(line)}\n".encode())
 
         try:
             tell({"file": str(fresh), "settings": {"memory_limit": settings.memory_limit}})
@@ -90,7 +90,7 @@ def _writer(settings: Settings, fresh: Path) -> Iterator[Callable[[dict[str, Any
             raise
         _, errors = process.communicate()
     if process.returncode:
-        reason = (errors.strip().splitlines() or ["killed"])[-1]
+        reason = (errors.decode().strip().splitlines() or ["killed"])[-1]
         raise UsageWarehouseError(f"cannot write {fresh.name}: {reason}")
 
 
