@@ -15,7 +15,7 @@ with events as (
 -- the places as numbers, so that DuckDB reads the parts of files in which they are and not the whole lake
 hashed_again as (
     select *, null::ubigint as identity_hash from events where false
-    {%- for record in run_query(sample) if is_built %}
+    {%- for record in (run_query(sample) if is_built else []) %}
     union all
     select *, {{ record.identity_hash }}::ubigint from events
     where batch_id = {{ record.batch_id }} and file_order = {{ record.file_order }} and row_number = {{ record.row_number }}
