@@ -30,9 +30,12 @@
     {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='name') | list -%}
     {%- if config.get('contract').enforced -%}
         {{ get_assert_columns_equivalent(compiled_code) }}
-        {%- if model.columns.keys() | map('lower') | sort != columns | map('lower') | sort -%}
-            {% do exceptions.raise_compiler_error("its columns are others than those of the table in the warehouse: a full refresh makes it anew") %}
-        {%- endif -%}
+        {%- set wanted = model.columns.keys() -%}
+    {%- else -%}
+        {%- set wanted = get_column_schema_from_query(compiled_code) | map(attribute='name') -%}
+    {%- endif -%}
+    {%- if wanted | map('lower') | sort != columns | map('lower') | sort -%}
+        {% do exceptions.raise_compiler_error("its columns are not those of the table that an earlier version made: `usage build --full-refresh` makes it anew") %}
     {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}

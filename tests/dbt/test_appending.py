@@ -1,0 +1,42 @@
+"""Incremental models append to the table that is there; a table of an earlier version with other columns is refused, not filled with gaps."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.errors import UsageWarehouseError
+from tests.dbt.small_house import SmallHouse
+from tests.dbt.test_what_is_tested import REFERENCES, event
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> SmallHouse:
+    house = SmallHouse(tmp_path, **REFERENCES)
+    house.land("2026-11-04 00:00", event(3))
+    house.build("2026-11-04 01:00")
+    house.land("2026-11-05 00:00", event(4))
+    return house
+
+
+@pytest.mark.parametrize("model", ["int_usage_posted", "int_usage_by_hour"])  # without and with a contract
+@pytest.mark.parametrize("change", ["add column shade varchar", "drop column quantity_variance"])
+def test_other_columns_are_refused_and_a_full_refresh_helps(house: SmallHouse, model: str, change: str) -> None:
+    table = f"intermediate.{model}"
+    with duckdb.connect(str(house.settings.warehouse)) as connection:
+        connection.execute(f"alter table {table} {change}")
+        before = connection.execute(f"from {table}").fetchall()
+    with pytest.raises(UsageWarehouseError, match=f"{model}.*its columns are not those of the table"):
+        house.build("2026-11-05 01:00")
+    assert house.rows(f"from {table}") == before
+    house.build("2026-11-05 02:00", full_refresh=True)
+    assert house.rows(f"select usage_hour::date::varchar, quantity::integer from {table} order by 1") == [
+        ("2026-11-03", 1), ("2026-11-04", 1),
+    ]  # fmt: skip
+
+
+def test_what_a_night_brings_is_appended(house: SmallHouse) -> None:
+    house.build("2026-11-05 01:00")
+    assert house.rows("select batch_id, usage_hour::date::varchar from intermediate.int_usage_posted order by 1") == [
+        (1, "2026-11-03"), (2, "2026-11-04"),
+    ]  # fmt: skip
