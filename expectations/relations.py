@@ -9,18 +9,28 @@ OF_DAYS = (
     "select r.* from {relation} as r, scope"
     " where r.billing_date >= scope.first_date and r.billing_date < scope.next_date"
 )
+OF_DAYS_BY_THEN = OF_DAYS + " and r.batch_id <= scope.cutoff_batch_id"
 UNTIL_PERIOD = "select r.* from {relation} as r, scope where r.billing_period <= scope.billing_period"
 KNOWN_BY_THEN = "select r.* from {relation} as r, scope where r.batch_id <= scope.cutoff_batch_id"
 WHOLE = "select * from {relation}"
+# what numbers stand for: an item and an account have the number of their first kind and holder
+ITEMS = "select kind_id as item_id, metric, billed_sku as sku, region from {relation}"
+HOLDERS = "select holder_id as account_number, resolved_account_id as account_id from {relation}"
 
 RELATIONS: dict[str, str] = {
     key: shape.format(relation=relation)
     for key, relation, shape in (
         ("batches", "operations.batches", KNOWN_BY_THEN),
         ("event_conservation", "operations.event_conservation", KNOWN_BY_THEN),
-        ("postings", "intermediate.int_usage_postings", OF_DAYS + " and r.batch_id <= scope.cutoff_batch_id"),
+        ("postings", "intermediate.int_usage_postings", OF_DAYS_BY_THEN),
         ("usage_hourly", "usage.usage_hourly", OF_DAYS),
         ("usage_daily", "usage.usage_daily", OF_DAYS),
+        # what the three before show, with numbers in the place of texts, and what the numbers stand for
+        ("coded_postings", "intermediate.int_usage_posted", OF_DAYS_BY_THEN),
+        ("coded_hours", "intermediate.int_usage_by_hour", OF_DAYS),
+        ("coded_days", "intermediate.int_usage_by_date", OF_DAYS),
+        ("items", "intermediate.int_kinds_decided", ITEMS),
+        ("holders", "intermediate.int_holders_decided", HOLDERS),
         ("usage_monthly", "usage.usage_monthly", OF_PERIOD),
         ("unpriced_usage", "billing.unpriced_usage", OF_PERIOD),
         ("unpriced_until_now", "billing.unpriced_usage", UNTIL_PERIOD),

@@ -3,6 +3,11 @@
 All limits are zero. Nothing here is an estimate: quantities are exact decimals, so a rollup that is off by one digit
 in the ninth place is off. Figures that do not add up from parts (a maximum, an average, distinct values) are left out
 of the sums by `ADDS_UP`; their event counts still have to add up.
+
+Hours, days and postings are stored with a pair of numbers (`NUMBERS`) in the place of an account's and an item's texts,
+which the marts put back. The gates that look at millions of rows work on the numbers: half the time. Two gates make
+their proof hold for what the marts show: `usage_series_unique` (no two pairs read the same) and `usage_shown_in_full`
+(no row is lost or doubled when the texts are put back).
 """
 
 from typing import TYPE_CHECKING
@@ -16,6 +21,9 @@ ADDS_UP = "coalesce(metrics.aggregation in ('sum', 'count'), true)"
 NOTHING_LOST = "figures are exact decimals, so any difference is lost or invented usage"
 
 GRAIN = "account_id, metric, sku, region"
+NUMBERS = "account_number, item_id"  # the account's, and that of the metric, SKU and region
+# What the numbers stand for, from two small tables. A number that they do not know is shown without texts.
+DESCRIBED = "left join holders using (account_number) left join items using (item_id)"
 
 
 def _unique(name: str, mart: str, grain: str) -> Gate:
@@ -40,45 +48,78 @@ having count(*) > 1
     )
 
 
-def _sums(name: str, parts: str, whole: str, grain: str) -> Gate:
-    """The parts add up to the whole, both ways: a missing key counts as zero.
+def _unique_coded(name: str, mart: str, coded: str, time: str, within: str, number: str) -> Gate:
+    """One row per time of a pair of numbers.
 
-    Keys that may differ are found by a hash and then compared in full, which takes a third of the time. Two keys of one hash would hide
-    a difference only if they were off by the same amount in opposite directions, and ten million keys have a pair of one hash once in
-    100,000 months.
+    `within` has at most 32 different times, by their `number`. Its rows are counted, and each sets the bit of its time:
+    where rows are more than bits, they are counted per key. Two times of one bit are counted for nothing, but no doubled
+    row is missed.
     """
+    key = f"{time}, {NUMBERS}"
+    return Gate(
+        name=name,
+        proves=f"{mart} holds one row per {time}, {GRAIN}",
+        limit="0 keys with more than one row",
+        why="a doubled row is billed twice",
+        reads=(coded, "holders", "items"),
+        breaks=f"""
+with crowded as (
+    select {within}
+    from {coded}
+    group by {within}
+    having count(*) > coalesce(bit_count(bit_or(cast(1 << ({number} & 31) as uinteger))), 0)
+), doubled as (
+    select {key}, count(*) as row_count
+    from {coded} semi join crowded using ({within})
+    group by {key}
+    having count(*) > 1
+)
+select {time}, {GRAIN}, {NUMBERS}, row_count
+from doubled {DESCRIBED}
+""",
+        order_by=f"{time}, {GRAIN}, {NUMBERS}",
+    )
+
+
+def _sums(name: str, parts: str, whole: str, times: str = "", coded: tuple[str, str] | None = None) -> Gate:
+    """The parts add up to the whole, both ways: a missing key counts as zero. `coded`: both with numbers in the place of texts."""
+    left, right = coded or (parts, whole)
+    key = f"{times}, {NUMBERS}" if coded else GRAIN
+    grain = f"{times}, {GRAIN}" if coded else GRAIN
+    described, shown = (DESCRIBED, f"{grain}, {NUMBERS}") if coded else ("", grain)
     return Gate(
         name=name,
         proves=f"{parts} sums exactly to {whole}, per {grain}",
         limit="0 keys that differ",
         why=NOTHING_LOST,
-        reads=(parts, whole, "metrics"),
+        reads=(left, right, "metrics", *(("holders", "items") if coded else ())),
+        # first the keys that differ, of which there are few or none, and then both sides of those: half the time
         breaks=f"""
 with sides as not materialized (
-    select {grain}, quantity, event_count, true as is_part from {parts}
+    select {key}, quantity, event_count, true as is_part from {left}
     union all
-    select {grain}, quantity, event_count, false from {whole}
-), suspects as (
-    select hash({grain}) as grain_hash
+    select {key}, quantity, event_count, false from {right}
+), differing as (
+    select {key}
     from sides
-    group by grain_hash
+    group by {key}
     having coalesce(sum(if(is_part, quantity, -quantity)), 0) <> 0 or coalesce(sum(if(is_part, event_count, -event_count)), 0) <> 0
 ), compared as (
     select
-        {grain},
+        {key},
         coalesce(sum(quantity) filter (where is_part), 0) as summed_quantity,
         coalesce(sum(quantity) filter (where not is_part), 0) as shown_quantity,
         coalesce(sum(event_count) filter (where is_part), 0) as summed_event_count,
         coalesce(sum(event_count) filter (where not is_part), 0) as shown_event_count
     from sides
-    where hash({grain}) in (select grain_hash from suspects)
-    group by {grain}
+    where hash({key}) in (select hash({key}) from differing)
+    group by {key}
 )
-select compared.*
-from compared left join metrics using (metric)
+select {shown}, summed_quantity, shown_quantity, summed_event_count, shown_event_count
+from compared {described} left join metrics using (metric)
 where summed_event_count <> shown_event_count or ({ADDS_UP} and summed_quantity <> shown_quantity)
 """,
-        order_by=grain,
+        order_by=shown,
     )
 
 
@@ -103,6 +144,79 @@ where coalesce(batches.records, 0) <> coalesce(counted.records, 0)
     )
 """,
     order_by="batch_id",
+)
+
+SERIES_UNIQUE = Gate(
+    name="usage_series_unique",
+    proves="no two of the period's pairs of numbers stand for the same account, metric, SKU and region, and none for two",
+    limit="0 pairs that share their texts or have several",
+    why="rows that are one by their numbers have to be one by their texts: a doubled row is billed twice",
+    reads=("coded_hours", "coded_days", "holders", "items"),
+    # of the period alone: a metric whose unit changed between two months has a number in each, under the same texts
+    breaks=f"""
+with used as (
+    select {NUMBERS} from coded_hours union select {NUMBERS} from coded_days
+), read as (
+    select {GRAIN}, {NUMBERS}
+    from used inner join holders using (account_number) inner join items using (item_id)
+), same_texts as (
+    select {GRAIN} from read group by {GRAIN} having count(*) > 1
+), same_numbers as (
+    select {NUMBERS} from read group by {NUMBERS} having count(*) > 1
+)
+select {GRAIN}, {NUMBERS} from read semi join same_texts using ({GRAIN})
+union
+select {GRAIN}, {NUMBERS} from read semi join same_numbers using ({NUMBERS})
+""",
+    order_by=f"{GRAIN}, {NUMBERS}",
+)
+
+
+def _per_date(mart: str, relation: str, side: str) -> str:
+    """Rows, quantity and events of a relation, per date, as one `side` of `mart`."""
+    return f"""
+    select
+        '{mart}' as mart, '{side}' as side, billing_date, count(*) as row_count, sum(quantity) as quantity,
+        sum(event_count) as event_count
+    from {relation}
+    group by billing_date"""
+
+
+SHOWN_IN_FULL = Gate(
+    name="usage_shown_in_full",
+    proves="per date, usage_hourly, usage_daily and postings show as many rows, quantity and events as are stored",
+    limit="0 dates that differ",
+    why="a row is stored with numbers: one that no texts belong to is lost on show, one that two belong to is doubled",
+    reads=("usage_hourly", "coded_hours", "usage_daily", "coded_days", "postings", "coded_postings"),
+    # both ways: a date that only one side has counts as zero on the other
+    breaks="with sides as ("
+    + "\n    union all".join(
+        _per_date(mart, relation, side)
+        for mart, coded in (
+            ("usage_hourly", "coded_hours"),
+            ("usage_daily", "coded_days"),
+            ("postings", "coded_postings"),
+        )
+        for relation, side in ((mart, "shown"), (coded, "stored"))
+    )
+    + """
+), compared as (
+    select
+        mart, billing_date,
+        coalesce(sum(row_count) filter (where side = 'stored'), 0) as stored_rows,
+        coalesce(sum(row_count) filter (where side = 'shown'), 0) as shown_rows,
+        coalesce(sum(quantity) filter (where side = 'stored'), 0) as stored_quantity,
+        coalesce(sum(quantity) filter (where side = 'shown'), 0) as shown_quantity,
+        coalesce(sum(event_count) filter (where side = 'stored'), 0) as stored_event_count,
+        coalesce(sum(event_count) filter (where side = 'shown'), 0) as shown_event_count
+    from sides
+    group by mart, billing_date
+)
+select *
+from compared
+where stored_rows <> shown_rows or stored_quantity <> shown_quantity or stored_event_count <> shown_event_count
+""",
+    order_by="mart, billing_date",
 )
 
 QUANTITIES_PRESENT = Gate(
@@ -136,15 +250,20 @@ WITHIN_PERIOD = Gate(
     proves="every hour filed under the period lies, in its account's time zone, in that calendar month",
     limit="0 hours of another month",
     why="a month is the customer's month, not UTC's (rule 9)",
-    reads=("usage_hourly", "accounts"),
-    # An hour of UTC may straddle local midnight (Kolkata is at +05:30): one of its two ends has to lie in the month.
-    # Each hour of a zone is converted once, not per account: on 2.8 million rows 0.4 instead of 6 seconds.
+    reads=("coded_hours", "holders", "items", "accounts"),
+    # No time zone is a day away from UTC: only an hour of the first or last day can lie in another month. An hour of UTC
+    # may straddle local midnight (Kolkata is at +05:30): one of its two ends has to lie in the month. Each hour of a zone
+    # is converted once, not per account.
     breaks="""
-with zoned as (
-    select usage_hourly.*, coalesce(billing_timezone, 'UTC') as billing_timezone
-    from usage_hourly inner join accounts using (account_id)
+with doubtful as (
+    select coded_hours.*
+    from coded_hours, scope
+    where usage_hour < first_date + interval 1 day or usage_hour >= next_date - interval 1 day
+), zones as (
+    select account_number, account_id, coalesce(billing_timezone, 'UTC') as billing_timezone
+    from holders inner join accounts using (account_id)
 ), hours as (
-    select distinct usage_hour, billing_date, billing_timezone from zoned
+    select distinct usage_hour, billing_date, billing_timezone from doubtful inner join zones using (account_number)
 ), local_hours as (
     select
         *,
@@ -161,11 +280,14 @@ with zoned as (
         and date_trunc('month', billing_date) <> date_trunc('month', last_local_date)
 )
 select
-    account_id, metric, sku, region, usage_hour, billing_date, billing_timezone, first_local_date, last_local_date,
-    quantity
-from zoned inner join of_another_month using (usage_hour, billing_date, billing_timezone)
+    account_id, metric, sku, region, account_number, item_id, usage_hour, billing_date, billing_timezone,
+    first_local_date, last_local_date, quantity
+from doubtful
+    inner join zones using (account_number)
+    inner join of_another_month using (usage_hour, billing_date, billing_timezone)
+    left join items using (item_id)
 """,
-    order_by="account_id, metric, sku, region, usage_hour, billing_date",
+    order_by=f"{GRAIN}, {NUMBERS}, usage_hour, billing_date",
 )
 
 ACCOUNTS_KNOWN = Gate(
@@ -217,14 +339,39 @@ where p95_per_minute > peak_per_minute
     order_by="account_id, metric, sku, region, billed_in",
 )
 
+HOURLY_UNIQUE = _unique_coded(
+    name="usage_hourly_unique",
+    mart="usage_hourly",
+    coded="coded_hours",
+    time="usage_hour, billing_date",
+    # a date has 26 hours at most, of which one may be on either side of a local midnight
+    within=f"billing_date, {NUMBERS}",
+    number="epoch_us(usage_hour) // 3600000000",
+)
+DAILY_UNIQUE = _unique_coded(
+    name="usage_daily_unique",
+    mart="usage_daily",
+    coded="coded_days",
+    time="billing_date",
+    within=NUMBERS,
+    number="day(billing_date)",
+)
 GATES: tuple[Gate, ...] = (
     CONSERVATION,
-    _unique("usage_hourly_unique", "usage_hourly", f"usage_hour, billing_date, {GRAIN}"),
-    _unique("usage_daily_unique", "usage_daily", f"billing_date, {GRAIN}"),
+    SERIES_UNIQUE,
+    SHOWN_IN_FULL,
+    HOURLY_UNIQUE,
+    DAILY_UNIQUE,
     _unique("usage_monthly_unique", "usage_monthly", GRAIN),
-    _sums("postings_sum_to_hourly", "postings", "usage_hourly", f"usage_hour, billing_date, {GRAIN}"),
-    _sums("hourly_sums_to_daily", "usage_hourly", "usage_daily", f"billing_date, {GRAIN}"),
-    _sums("daily_sums_to_monthly", "usage_daily", "usage_monthly", GRAIN),
+    _sums(
+        "postings_sum_to_hourly",
+        "postings",
+        "usage_hourly",
+        "usage_hour, billing_date",
+        ("coded_postings", "coded_hours"),
+    ),
+    _sums("hourly_sums_to_daily", "usage_hourly", "usage_daily", "billing_date", ("coded_hours", "coded_days")),
+    _sums("daily_sums_to_monthly", "usage_daily", "usage_monthly"),
     QUANTITIES_PRESENT,
     WITHIN_PERIOD,
     ACCOUNTS_KNOWN,

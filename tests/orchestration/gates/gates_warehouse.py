@@ -2,6 +2,7 @@
 
 Three accounts, two currencies (one without minor units), a graduated price, a flat price, a price change inside the
 month, a SKU that is not billable, half-hour and daylight-saving time zones, and a ledger that is off by one cent.
+Postings, hours and days are stored with numbers in the place of texts and shown by views, as in the real one.
 Figures are small enough to check by eye. Periods: 2026-08 (final at batch 1), 2026-09 (the one under test), 2026-10
 (running).
 """
@@ -25,17 +26,21 @@ create table operations.event_conservation (
     batch_id bigint, records bigint, rejected bigint, duplicates bigint, held bigint, unattributed bigint,
     attributed bigint, difference bigint
 );
-create table intermediate.int_usage_postings (
-    batch_id bigint, usage_hour timestamp, billing_date date, account_id varchar, metric varchar, sku varchar,
-    region varchar, unit varchar, quantity decimal(38, 9), event_count bigint, quantity_variance decimal(38, 9)
+create table intermediate.int_kinds_decided (
+    kind_id bigint, metric varchar, billed_sku varchar, region varchar, billed_unit varchar, aggregation varchar
 );
-create table usage.usage_hourly (
-    usage_hour timestamp, billing_date date, account_id varchar, metric varchar, sku varchar, region varchar,
-    unit varchar, quantity decimal(38, 9), event_count bigint, quantity_variance decimal(38, 9)
+create table intermediate.int_holders_decided (holder_id bigint, resolved_account_id varchar);
+create table intermediate.int_usage_posted (
+    batch_id bigint, usage_hour timestamp, billing_date date, account_number bigint, item_id bigint,
+    quantity decimal(38, 9), event_count bigint, quantity_variance decimal(38, 9)
 );
-create table usage.usage_daily (
-    billing_date date, account_id varchar, metric varchar, sku varchar, region varchar, unit varchar,
-    quantity decimal(38, 9), event_count bigint, peak_per_minute decimal(38, 9)
+create table intermediate.int_usage_by_hour (
+    usage_hour timestamp, billing_date date, account_number bigint, item_id bigint, quantity decimal(38, 9),
+    event_count bigint, quantity_variance decimal(38, 9)
+);
+create table intermediate.int_usage_by_date (
+    billing_date date, account_number bigint, item_id bigint, quantity decimal(38, 9), event_count bigint,
+    quantity_variance decimal(38, 9), peak_per_minute decimal(38, 9)
 );
 create table usage.usage_monthly (
     billing_period varchar, account_id varchar, metric varchar, sku varchar, region varchar, unit varchar,
@@ -89,6 +94,37 @@ create table staging.stg_reference__gate_waivers (
 );
 """
 
+# what the numbers of an account and an item stand for
+JOIN_DESCRIBED = """
+    inner join intermediate.int_kinds_decided as items on coded.item_id = items.kind_id
+    inner join intermediate.int_holders_decided as accounts on coded.account_number = accounts.holder_id
+"""
+DESCRIBED = """
+    accounts.resolved_account_id as account_id, items.metric, items.billed_sku as sku, items.region,
+    items.billed_unit as unit
+"""
+
+VIEWS = f"""
+create view intermediate.int_usage_postings as
+    select
+        batch_id, usage_hour, billing_date, {DESCRIBED}, quantity, event_count, quantity_variance,
+        coded.account_number, coded.item_id
+    from intermediate.int_usage_posted as coded {JOIN_DESCRIBED};
+create view usage.usage_hourly as
+    select usage_hour, billing_date, {DESCRIBED}, quantity, event_count, quantity_variance
+    from intermediate.int_usage_by_hour as coded {JOIN_DESCRIBED};
+create view usage.usage_daily as
+    select billing_date, {DESCRIBED}, quantity, event_count, quantity_variance, peak_per_minute
+    from intermediate.int_usage_by_date as coded {JOIN_DESCRIBED};
+create view intermediate.int_usage_series as
+    select coded.account_number, coded.item_id, {DESCRIBED}
+    from (
+        select account_number, item_id from intermediate.int_usage_by_hour
+        union
+        select account_number, item_id from intermediate.int_usage_by_date
+    ) as coded {JOIN_DESCRIBED};
+"""
+
 REFERENCES = """
 insert into billing.currencies values ('USD', 2), ('JPY', 0);
 insert into staging.stg_reference__accounts values
@@ -115,26 +151,34 @@ insert into billing.billing_periods values
 # Kolkata's 1 September begins at 18:30 UTC of 31 August and Auckland's ends with daylight saving time (+13:00): the
 # first and the last hour of this month straddle or touch another UTC month.
 USAGE = """
-insert into intermediate.int_usage_postings values
-    (1, '2026-08-31 18:00', '2026-09-01', 'acme', 'api_calls', 'api', 'eu', 'call', 100, 100, 0),
-    (2, '2026-08-31 18:00', '2026-09-01', 'acme', 'api_calls', 'api', 'eu', 'call', 20, 20, 0),
-    (1, '2026-09-20 10:00', '2026-09-20', 'acme', 'api_calls', 'api', 'eu', 'call', 80, 80, 0),
-    (1, '2026-10-01 03:00', '2026-09-30', 'blue', 'storage', 'storage', 'us', 'GB', 10.123456789, 2, 0),
-    (1, '2026-09-05 00:00', '2026-09-05', 'kiku', 'storage', 'storage', 'ap', 'GB', 7, 1, 0),
-    (2, '2026-09-05 00:00', '2026-09-05', 'kiku', 'storage', 'storage', 'ap', 'GB', -2, 1, 0),
-    (1, '2026-09-30 10:00', '2026-09-30', 'kiku', 'logs', 'logs', 'global', 'GB', 3, 1, 0),
-    (1, '2026-09-10 10:00', '2026-09-10', 'acme', 'tickets', 'help', 'eu', 'ticket', 1, 1, 0),
-    (1, '2026-09-11 10:00', '2026-09-11', 'acme', 'tickets', 'help', 'us', 'ticket', 1, 1, 0),
-    (1, '2026-08-15 10:00', '2026-08-15', 'acme', 'api_calls', 'api', 'eu', 'call', 5, 5, 0),
-    (2, '2026-10-02 10:00', '2026-10-02', 'acme', 'api_calls', 'api', 'eu', 'call', 9, 9, 0);
-insert into usage.usage_hourly
+insert into intermediate.int_holders_decided values (1, 'acme'), (2, 'blue'), (3, 'kiku');
+insert into intermediate.int_kinds_decided values
+    (101, 'api_calls', 'api', 'eu', 'call', 'count'),
+    (102, 'storage', 'storage', 'us', 'GB', 'sum'),
+    (103, 'storage', 'storage', 'ap', 'GB', 'sum'),
+    (104, 'logs', 'logs', 'global', 'GB', 'sum'),
+    (105, 'tickets', 'help', 'eu', 'ticket', 'count'),
+    (106, 'tickets', 'help', 'us', 'ticket', 'count'),
+    (107, 'api_calls', 'api', 'us', 'call', 'count');  -- of which no usage is known
+insert into intermediate.int_usage_posted values
+    (1, '2026-08-31 18:00', '2026-09-01', 1, 101, 100, 100, 0),
+    (2, '2026-08-31 18:00', '2026-09-01', 1, 101, 20, 20, 0),
+    (1, '2026-09-20 10:00', '2026-09-20', 1, 101, 80, 80, 0),
+    (1, '2026-10-01 03:00', '2026-09-30', 2, 102, 10.123456789, 2, 0),
+    (1, '2026-09-05 00:00', '2026-09-05', 3, 103, 7, 1, 0),
+    (2, '2026-09-05 00:00', '2026-09-05', 3, 103, -2, 1, 0),
+    (1, '2026-09-30 10:00', '2026-09-30', 3, 104, 3, 1, 0),
+    (1, '2026-09-10 10:00', '2026-09-10', 1, 105, 1, 1, 0),
+    (1, '2026-09-11 10:00', '2026-09-11', 1, 106, 1, 1, 0),
+    (1, '2026-08-15 10:00', '2026-08-15', 1, 101, 5, 5, 0),
+    (2, '2026-10-02 10:00', '2026-10-02', 1, 101, 9, 9, 0);
+insert into intermediate.int_usage_by_hour
     select
-        usage_hour, billing_date, account_id, metric, sku, region, unit, sum(quantity), sum(event_count),
-        sum(quantity_variance)
-    from intermediate.int_usage_postings group by all;
-insert into usage.usage_daily
-    select billing_date, account_id, metric, sku, region, unit, sum(quantity), sum(event_count), 1
-    from usage.usage_hourly group by all;
+        usage_hour, billing_date, account_number, item_id, sum(quantity), sum(event_count), sum(quantity_variance)
+    from intermediate.int_usage_posted group by all;
+insert into intermediate.int_usage_by_date
+    select billing_date, account_number, item_id, sum(quantity), sum(event_count), sum(quantity_variance), 1
+    from intermediate.int_usage_by_hour group by all;
 insert into usage.usage_monthly
     select
         strftime(billing_date, '%Y-%m'), account_id, metric, sku, region, unit, sum(quantity), sum(event_count), 1, 1,
@@ -184,4 +228,4 @@ def make_warehouse(path: Path) -> None:
     """Write the sample to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)) as connection:
-        connection.execute(TABLES + REFERENCES + USAGE + BILLING)
+        connection.execute(TABLES + VIEWS + REFERENCES + USAGE + BILLING)

@@ -174,7 +174,7 @@ def test_a_run_writes_the_page_whole_with_links_that_lead_somewhere(make_home):
     assert run.as_dict()["page"] == str(run.page)
     text = run.page.read_text(encoding="utf-8")
     page = _Page(text)
-    assert page.tables[0][1] == ("failed", [PERIOD, "2026-10-05T12:30:45Z", "2", "29", "1", "0"])
+    assert page.tables[0][1] == ("failed", [PERIOD, "2026-10-05T12:30:45Z", "2", "31", "1", "0"])
     by_gate = {cells[0]: (state, cells) for state, cells in page.tables[2][1:]}
     assert list(by_gate) == [row["gate"] for row in run.results]
     assert by_gate["lines_sum_to_invoices"][0] == "failed"

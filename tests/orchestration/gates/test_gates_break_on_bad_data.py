@@ -11,11 +11,32 @@ from orchestration.gates import GATE_NAMES, run_gates
 
 AS_OF = datetime(2026, 10, 5, tzinfo=UTC)
 
-EVERY_ROLLUP = ("intermediate.int_usage_postings", "usage.usage_hourly", "usage.usage_daily", "usage.usage_monthly")
+POSTED = "intermediate.int_usage_posted"
+BY_HOUR = "intermediate.int_usage_by_hour"
+BY_DATE = "intermediate.int_usage_by_date"
+MONTHLY = "usage.usage_monthly"
+EVERY_ROLLUP = (POSTED, BY_HOUR, BY_DATE, MONTHLY)
 
 
-def _in(relations: tuple[str, ...], change: str) -> str:
-    return ";".join(f"update {relation} {change}" for relation in relations)
+def _numbered(of: str) -> str:
+    """The rows of postings, hours or days, which have no texts, that are `of` something said in texts."""
+    return (
+        f"(account_number, item_id) in (select account_number, item_id from intermediate.int_usage_series where {of})"
+    )
+
+
+def _in(relations: tuple[str, ...], change: str, of: str) -> str:
+    return ";".join(
+        f"update {relation} set {change} where {of if relation == MONTHLY else _numbered(of)}" for relation in relations
+    )
+
+
+def _shown(view: str, query: str) -> str:
+    """A view that shows something else; `query` reads the good one as {good}."""
+    schema, name = view.split(".")
+    return f"alter view {view} rename to good_{name}; create view {view} as " + query.format(
+        good=f"{schema}.good_{name}"
+    )
 
 
 def _line_costs(line_id: str, account_id: str, amount: str, precise_amount: str | None = None) -> str:
@@ -93,16 +114,125 @@ FAULTS = (
         "1",
     ),
     Fault(
+        "an account's number is described twice",
+        "insert into intermediate.int_holders_decided values (2, 'blue')",
+        ("usage_series_unique", "usage_shown_in_full", "daily_sums_to_monthly"),
+        "102",
+    ),
+    Fault(
+        "an item's number is described in two ways",
+        "insert into intermediate.int_kinds_decided values (104, 'logs', 'logs', 'mars', 'GB', 'sum')",
+        ("usage_series_unique", "usage_shown_in_full", "daily_sums_to_monthly"),
+        "mars",
+    ),
+    Fault(
+        "two pairs of numbers stand for the same texts",
+        "insert into intermediate.int_kinds_decided select * replace (108 as kind_id)"
+        " from intermediate.int_kinds_decided where kind_id = 104;"
+        f"insert into {BY_HOUR} values ('2026-09-30 09:00', '2026-09-30', 3, 108, 0, 0, 0)",
+        ("usage_series_unique",),
+        "108",
+    ),
+    Fault(
+        "the days alone have a second pair of numbers for the same texts",
+        "insert into intermediate.int_holders_decided values (4, 'kiku');"
+        f"insert into {BY_DATE} values ('2026-09-29', 4, 104, 0, 0, 0, 0)",
+        ("usage_series_unique",),
+        "104",
+    ),
+    Fault(
+        "an item's number is not described any more",
+        "delete from intermediate.int_kinds_decided where kind_id = 104",
+        ("usage_shown_in_full", "daily_sums_to_monthly"),
+        "postings",
+    ),
+    Fault(
+        "an account's number is not described any more",
+        "delete from intermediate.int_holders_decided where holder_id = 2",
+        ("usage_shown_in_full", "daily_sums_to_monthly"),
+        "postings",
+    ),
+    Fault(
+        "a posting of an item that nothing describes is in no hour",
+        f"insert into {POSTED} values (2, '2026-09-07 10:00', '2026-09-07', 1, 999, 1, 1, 0)",
+        ("postings_sum_to_hourly", "usage_shown_in_full"),
+        "999",
+    ),
+    Fault(
+        "a posting of nobody is in no hour",
+        f"insert into {POSTED} values (2, '2026-09-07 10:00', '2026-09-07', null, null, 0.000000009, 1, 0)",
+        ("postings_sum_to_hourly", "usage_shown_in_full"),
+        "0.000000009",
+    ),
+    Fault(
+        "an hour of an item that nothing describes is in no day",
+        f"insert into {POSTED} values (2, '2026-09-07 10:00', '2026-09-07', 1, 999, 1, 0, 0);"
+        f"insert into {BY_HOUR} values ('2026-09-07 10:00', '2026-09-07', 1, 999, 1, 0, 0)",
+        ("hourly_sums_to_daily", "usage_shown_in_full"),
+        "999",
+    ),
+    Fault(
+        "an hour of an item that nothing describes stands twice",
+        f"insert into {BY_HOUR} select '2026-09-07 10:00', '2026-09-07', 1, 999, 0, 0, 0 from range(2)",
+        ("usage_hourly_unique", "usage_shown_in_full"),
+        "999",
+    ),
+    Fault(
+        "a day of an account that nothing describes stands twice",
+        f"insert into {BY_DATE} select '2026-09-07', 999, 101, 0, 0, 0, 0 from range(2)",
+        ("usage_daily_unique", "usage_shown_in_full"),
+        "999",
+    ),
+    Fault(
+        "the hours on show lose a row",
+        _shown("usage.usage_hourly", "from {good} where account_id <> 'blue'"),
+        ("usage_shown_in_full",),
+        "13.123456789",
+    ),
+    Fault(
+        "the hours on show lose a row that counts for nothing",
+        f"insert into {POSTED} values (2, '2026-09-29 10:00', '2026-09-29', 3, 104, 0, 0, 0);"
+        f"insert into {BY_HOUR} values ('2026-09-29 10:00', '2026-09-29', 3, 104, 0, 0, 0);"
+        + _shown("usage.usage_hourly", "from {good} where event_count > 0"),
+        ("usage_shown_in_full",),
+        "2026-09-29",
+    ),
+    Fault(
+        "the hours on show are off by the ninth digit",
+        _shown("usage.usage_hourly", "select * replace (quantity + 0.000000001 as quantity) from {good}"),
+        ("usage_shown_in_full",),
+        "13.123456791",
+    ),
+    Fault(
+        "the days on show exchange two days' events",
+        _shown(
+            "usage.usage_daily",
+            "select * replace (if(sku = 'api' and month(billing_date) = 9, 200 - event_count, event_count) as event_count)"
+            " from {good}",
+        ),
+        ("usage_shown_in_full",),
+        "80",
+    ),
+    Fault(
+        "the postings on show have a date of their own",
+        _shown(
+            "intermediate.int_usage_postings",
+            "from {good} union all select * replace (date '2026-09-25' as billing_date) from {good} where event_count = 2",
+        ),
+        ("usage_shown_in_full",),
+        "2026-09-25",
+    ),
+    Fault(
         "an hour stands twice",
-        "insert into usage.usage_hourly"
-        " select * replace (0 as quantity, 0 as event_count) from usage.usage_hourly where account_id = 'blue'",
+        f"insert into {BY_HOUR} select * replace (0 as quantity, 0 as event_count) from {BY_HOUR}"
+        " where account_number = 2",
         ("usage_hourly_unique",),
         "blue",
     ),
     Fault(
         "a day stands twice",
-        "insert into usage.usage_daily select * replace (0 as quantity, 0 as event_count, 0 as peak_per_minute)"
-        " from usage.usage_daily where account_id = 'blue'",
+        f"insert into {BY_DATE} select * replace (0 as quantity, 0 as event_count, 0 as peak_per_minute) from {BY_DATE}"
+        " where account_number = 2",
         ("usage_daily_unique",),
         "blue",
     ),
@@ -115,32 +245,71 @@ FAULTS = (
     ),
     Fault(
         "the hours miss a posting",
-        "insert into intermediate.int_usage_postings values (2, '2026-09-07 10:00', '2026-09-07', 'acme', 'api_calls',"
-        " 'api', 'us', 'call', 1, 1, 0)",
+        f"insert into {POSTED} values (2, '2026-09-07 10:00', '2026-09-07', 1, 107, 1, 1, 0)",
         ("postings_sum_to_hourly",),
         "us",
     ),
     Fault(
         "the hours show more than was posted",
-        _in(EVERY_ROLLUP[:1], "set quantity = quantity - 0.000000001 where account_id = 'blue'"),
+        _in(EVERY_ROLLUP[:1], "quantity = quantity - 0.000000001", "account_id = 'blue'"),
         ("postings_sum_to_hourly",),
         "10.123456788",
     ),
     Fault(
+        "the hours file usage an hour late",
+        f"update {BY_HOUR} set usage_hour = usage_hour + interval 1 hour where item_id = 103",
+        ("postings_sum_to_hourly",),
+        "2026-09-05T01:00:00Z",
+    ),
+    Fault(
+        "the hours file usage under another account",
+        f"update {POSTED} set account_number = 2 where item_id = 104",
+        ("postings_sum_to_hourly",),
+        "3.000000000",
+    ),
+    Fault(
+        "two hours' quantities are exchanged",
+        f"update {BY_HOUR} set quantity = 200 - quantity where item_id = 101 and month(billing_date) = 9;"
+        f"update {BY_DATE} set quantity = 200 - quantity where item_id = 101 and month(billing_date) = 9",
+        ("postings_sum_to_hourly",),
+        "80.000000000",
+    ),
+    Fault(
+        "two hours' events are exchanged",
+        f"update {BY_HOUR} set event_count = 200 - event_count where item_id = 101 and month(billing_date) = 9;"
+        f"update {BY_DATE} set event_count = 200 - event_count where item_id = 101 and month(billing_date) = 9",
+        ("postings_sum_to_hourly",),
+        "80",
+    ),
+    Fault(
+        "two days' quantities are exchanged",
+        f"update {BY_DATE} set quantity = 200 - quantity where item_id = 101 and month(billing_date) = 9",
+        ("hourly_sums_to_daily",),
+        "80.000000000",
+    ),
+    Fault(
+        "an event is counted in another hour of a figure that does not add up",
+        "update staging.stg_reference__metrics set aggregation = 'max' where metric = 'logs';"
+        f"insert into {BY_HOUR} values ('2026-09-30 09:00', '2026-09-30', 3, 104, 3, 1, 0);"
+        f"update {BY_HOUR} set event_count = 0 where item_id = 104 and usage_hour = '2026-09-30 10:00'",
+        ("postings_sum_to_hourly",),
+        "2026-09-30T09:00:00Z",
+    ),
+    Fault(
         "the days are off by the ninth digit",
-        _in(EVERY_ROLLUP[:2], "set quantity = quantity - 0.000000001 where account_id = 'blue'"),
+        _in(EVERY_ROLLUP[:2], "quantity = quantity - 0.000000001", "account_id = 'blue'"),
         ("hourly_sums_to_daily",),
         "10.123456788",
     ),
     Fault(
         "the month is off by the ninth digit",
-        _in(EVERY_ROLLUP[:3], "set quantity = quantity - 0.000000001 where account_id = 'blue'"),
+        _in(EVERY_ROLLUP[:3], "quantity = quantity - 0.000000001", "account_id = 'blue'"),
         ("daily_sums_to_monthly",),
         "10.123456788",
     ),
     Fault(
         "the month counts an event too many",
-        _in(EVERY_ROLLUP[3:], "set event_count = event_count + 1 where account_id = 'blue'"),
+        _in(EVERY_ROLLUP[3:], "event_count = event_count + 1", "account_id = 'blue'"),
         ("daily_sums_to_monthly",),
         "3",
     ),
@@ -152,27 +321,36 @@ FAULTS = (
     ),
     Fault(
         "a unit is null",
-        _in(EVERY_ROLLUP[3:], "set unit = null where account_id = 'blue'"),
+        _in(EVERY_ROLLUP[3:], "unit = null", "account_id = 'blue'"),
         ("quantities_present",),
         "usage_monthly",
     ),
     Fault(
         "New York's first hour of October is billed in September",
-        _in(EVERY_ROLLUP[:2], "set usage_hour = '2026-10-01 04:00' where account_id = 'blue'"),
+        _in(EVERY_ROLLUP[:2], "usage_hour = '2026-10-01 04:00'", "account_id = 'blue'"),
         ("usage_within_period",),
         "2026-10-01T04:00:00Z",
     ),
     Fault(
         "Auckland's first hour of October, in daylight saving time, is billed in September",
-        _in(EVERY_ROLLUP[:2], "set usage_hour = '2026-09-30 11:00' where metric = 'logs'"),
+        _in(EVERY_ROLLUP[:2], "usage_hour = '2026-09-30 11:00'", "metric = 'logs'"),
         ("usage_within_period",),
         "2026-10-01",
     ),
     Fault(
         "Kolkata's last hour of August is billed in September",
-        _in(EVERY_ROLLUP[:2], "set usage_hour = '2026-08-31 17:00' where usage_hour = '2026-08-31 18:00'"),
+        ";".join(
+            f"update {relation} set usage_hour = '2026-08-31 17:00' where usage_hour = '2026-08-31 18:00'"
+            for relation in EVERY_ROLLUP[:2]
+        ),
         ("usage_within_period",),
         "2026-08-31",
+    ),
+    Fault(
+        "an hour of the middle of another year's September is billed",
+        _in(EVERY_ROLLUP[:2], "usage_hour = '2025-09-15 10:00'", "metric = 'logs'"),
+        ("usage_within_period",),
+        "2025-09-15",
     ),
     Fault(
         "an account with usage is unknown",
@@ -182,15 +360,15 @@ FAULTS = (
     ),
     Fault(
         "usage is negative",
-        _in(EVERY_ROLLUP, "set quantity = -3 where metric = 'logs'")
-        + ";update usage.usage_daily set peak_per_minute = -3 where metric = 'logs'"
+        _in(EVERY_ROLLUP, "quantity = -3", "metric = 'logs'")
+        + f";update {BY_DATE} set peak_per_minute = -3 where item_id = 104"
         + ";update usage.usage_monthly set peak_per_minute = -3, p95_per_minute = -3 where metric = 'logs'",
         ("usage_not_negative",),
         "-3.000000000",
     ),
     Fault(
         "a day's peak is above the day",
-        "update usage.usage_daily set peak_per_minute = 121 where billing_date = '2026-09-01'",
+        f"update {BY_DATE} set peak_per_minute = 121 where billing_date = '2026-09-01'",
         ("peaks_not_above_usage",),
         "121.000000000",
     ),
@@ -393,12 +571,10 @@ def test_the_fault_breaks_its_gates_and_no_other(make_home, fault):
 
 def _negative_month(metric: str, quantity: int, allow_negative: str) -> str:
     """One metric's only month below zero, in every mart that shows it; its line, if it has one, follows."""
+    of = f"metric = '{metric}' and account_id = 'kiku'"
     return (
-        f"delete from intermediate.int_usage_postings where metric = '{metric}' and account_id = 'kiku' and batch_id = 2;"
-        + _in(
-            EVERY_ROLLUP,
-            f"set quantity = {quantity}, event_count = 1 where metric = '{metric}' and account_id = 'kiku'",
-        )
+        f"delete from {POSTED} where {_numbered(of)} and batch_id = 2;"
+        + _in(EVERY_ROLLUP, f"quantity = {quantity}, event_count = 1", of)
         + f";update billing.invoice_lines set quantity = {quantity} where account_id = 'kiku' and sku = '{metric}';"
         f"update staging.stg_reference__metrics set allow_negative = {allow_negative} where metric = '{metric}'"
     )
@@ -428,9 +604,57 @@ def test_negative_usage_of_an_unregistered_metric_blocks(make_home):
 
 
 def test_fewer_than_no_events_block_whatever_the_metric_allows(make_home):
-    change = _negative_month("logs", -4, "true") + ";" + _in(EVERY_ROLLUP, "set event_count = -1 where metric = 'logs'")
+    change = _negative_month("logs", -4, "true") + ";" + _in(EVERY_ROLLUP, "event_count = -1", "metric = 'logs'")
     run = run_gates(make_home(change), PERIOD, AS_OF)
     assert [row["gate"] for row in run.blocking] == ["usage_not_negative"]
+
+
+def test_figures_that_do_not_add_up_may_differ_from_their_parts(make_home):
+    change = (
+        "update staging.stg_reference__metrics set aggregation = 'max' where metric = 'logs';"
+        f"update {BY_HOUR} set quantity = 2 where item_id = 104; update {BY_DATE} set quantity = 5 where item_id = 104"
+    )
+    run = run_gates(make_home(change), PERIOD, AS_OF)
+    assert [(row["gate"], row["detail"]) for row in run.results if not row["passed"]] == []
+
+
+def test_different_hours_and_dates_are_not_doubled(make_home):
+    """Kolkata's midnight divides an hour of UTC between two dates; the last hour is 32 hours after it."""
+    change = f"""
+        insert into {BY_HOUR} values
+            ('2026-09-10 18:00', '2026-09-10', 1, 101, 0, 0, 0), ('2026-09-10 18:00', '2026-09-11', 1, 101, 0, 0, 0),
+            ('2026-09-12 02:00', '2026-09-11', 1, 101, 0, 0, 0)
+    """
+    run = run_gates(make_home(change), PERIOD, AS_OF)
+    assert [(row["gate"], row["detail"]) for row in run.results if not row["passed"]] == []
+
+
+def test_a_number_of_another_month_may_stand_for_the_same_texts(make_home):
+    """A metric gets a new number when its unit changes, and keeps its name."""
+    change = (
+        "insert into intermediate.int_kinds_decided values (109, 'api_calls', 'api', 'eu', 'kilocall', 'count');"
+        f"update {POSTED} set item_id = 109 where month(billing_date) = 8;"
+        f"update {BY_HOUR} set item_id = 109 where month(billing_date) = 8;"
+        f"update {BY_DATE} set item_id = 109 where month(billing_date) = 8"
+    )
+    run = run_gates(make_home(change), PERIOD, AS_OF)
+    assert [(row["gate"], row["detail"]) for row in run.results if not row["passed"]] == []
+
+
+@pytest.mark.parametrize(
+    ("relation", "breaks"),
+    [
+        (POSTED, "postings_sum_to_hourly"),
+        (BY_HOUR, "hourly_sums_to_daily"),
+        (BY_DATE, "hourly_sums_to_daily"),
+        (MONTHLY, "daily_sums_to_monthly"),
+        ("intermediate.int_holders_decided", "usage_shown_in_full"),
+        ("intermediate.int_kinds_decided", "usage_shown_in_full"),
+    ],
+)
+def test_what_is_missing_is_not_taken_for_good(make_home, relation, breaks):
+    run = run_gates(make_home(f"delete from {relation}"), PERIOD, AS_OF)
+    assert breaks in {row["gate"] for row in run.blocking}
 
 
 def test_gate_names_are_unique_snake_case():
