@@ -94,8 +94,9 @@ def test_only_rows_of_the_period_are_frozen(closed_home):
 def test_wide_integers_stay_exact(open_home):
     """sum() of integers is a 128-bit integer, which Parquet would turn into floating point."""
     with duckdb.connect(str(open_home.warehouse)) as warehouse:
-        warehouse.execute("create or replace table usage.usage_daily as select * replace (9007199254740993::hugeint as "
-                          "event_count) from usage.usage_daily")  # fmt: skip
+        warehouse.execute(
+            "alter table intermediate.int_usage_by_date alter event_count type hugeint using 9007199254740993"
+        )
     close_september(open_home)
     assert {str(count) for (count,) in frozen(open_home, "usage_daily").select("event_count").fetchall()} == {
         "9007199254740993"

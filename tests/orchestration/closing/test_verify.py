@@ -309,10 +309,10 @@ def change_marts(settings, statement) -> None:
     [
         (
             "usage_daily",
-            "update usage.usage_daily set quantity = quantity + 0.000000001 "
-            "where billing_date = date '2026-09-30' and account_id = 'acct-beta'",
+            "update intermediate.int_usage_by_date set quantity = quantity + 0.000000001 where billing_date = date '2026-09-30' "
+            "and account_number in (select account_number from intermediate.int_usage_series where account_id = 'acct-beta')",
         ),
-        ("usage_daily", "delete from usage.usage_daily where billing_date = date '2026-09-30'"),
+        ("usage_daily", "delete from intermediate.int_usage_by_date where billing_date = date '2026-09-30'"),
         (
             "usage_monthly",
             "insert into usage.usage_monthly select * replace ('acct-beta-2' as account_id) from usage.usage_monthly "
