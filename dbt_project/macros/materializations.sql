@@ -37,28 +37,21 @@
     {%- if wanted | map('lower') | sort != columns | map('lower') | sort -%}
         {% do exceptions.raise_compiler_error("its columns are not those of the table that an earlier version made: `usage build --full-refresh` makes it anew") %}
     {%- endif -%}
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-    {% call statement('main') -%}
-        {%- set listed = columns | map('tojson') | join(', ') -%}
-        insert into {{ target }} ({{ listed }}) select {{ listed }} from (
-            {{ compiled_code }}
-        );
-        {{- comments(target, model) }}
-    {%- endcall %}
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {% do adapter.commit() %}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
-    {% do return({'relations': [target]}) %}
+    {%- set listed = columns | map('tojson') | join(', ') -%}
+    {% do return(in_one_transaction(target, 'insert into ' ~ target ~ ' (' ~ listed ~ ') select ' ~ listed ~ ' from (\n' ~ compiled_code ~ '\n);')) %}
 {% endmacro %}
 
 {% macro replaced(target, create_sql) %}
     {%- set existing = load_cached_relation(this) -%}
+    {% do return(in_one_transaction(target, ('drop ' ~ existing.type ~ ' ' ~ existing ~ '; ' if existing is not none else '') ~ create_sql)) %}
+{% endmacro %}
+
+{# Runs the statements of a model, its comments and its hooks. #}
+{% macro in_one_transaction(target, statements) %}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {% call statement('main') -%}
-        {%- if existing is not none %} drop {{ existing.type }} {{ existing }}; {% endif %}
-        {{- create_sql }}
+        {{ statements }}
         {{- comments(target, model) }}
     {%- endcall %}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
