@@ -319,6 +319,9 @@ def change_marts(settings, statement) -> None:
             "where billing_period = '2026-09' limit 1",
         ),
         ("invoice_lines", "update billing.invoice_lines set amount = amount + 0.01 where billing_period = '2026-09'"),
+        # a row that stands twice, and values that are missing
+        ("invoices", "insert into billing.invoices from billing.invoices where billing_period = '2026-09' limit 1"),
+        ("invoice_lines", "update billing.invoice_lines set price_id = null where billing_period = '2026-09'"),
     ],
 )
 def test_a_recomputation_that_differs_is_found(closed_home, table, statement):
@@ -326,6 +329,19 @@ def test_a_recomputation_that_differs_is_found(closed_home, table, statement):
     found = problems(closed_home, SEPTEMBER, table)
     assert not any(OCTOBER in problem for problem in found)
     assert verify(closed_home, recompute=False).ok
+
+
+def test_a_recomputation_of_another_type_is_found_although_its_figures_are_equal(closed_home):
+    change_marts(closed_home, "alter table usage.usage_monthly alter event_count type integer")
+    problems(closed_home, SEPTEMBER, "usage_monthly", "other columns or types")
+
+
+def test_the_order_of_columns_is_no_difference(closed_home):
+    change_marts(
+        closed_home,
+        "create or replace table billing.invoices as select amount, * exclude (amount) from billing.invoices",
+    )
+    assert verify(closed_home).ok
 
 
 def test_without_a_warehouse_the_receipts_are_still_checked_and_the_recomputation_is_missed(closed_home):
