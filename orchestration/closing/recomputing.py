@@ -36,8 +36,10 @@ def rebuilt_from_lake(settings: Settings, receipt: Receipt) -> Iterator[Path]:
         (home / "lake").symlink_to(settings.lake)
         for period in _closed_before(settings, receipt):
             (home / "finalized" / f"period={period}").symlink_to(settings.finalized / f"period={period}")
+        recomputed = replace(settings, home=home)
+        warehouse.take_over_parse(settings, recomputed)
         warehouse.build(
-            replace(settings, home=home),
+            recomputed,
             as_of=datetime.fromisoformat(receipt.body["finalized_at"].replace("Z", "+00:00")),
             full_refresh=True,
             select=[f"+{table.table}" for table in FROZEN_TABLES],

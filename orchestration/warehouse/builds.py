@@ -1,6 +1,7 @@
 """Runs `dbt build` in this process: one parse for many runs, environment in, results out, and no lock left behind."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,6 +13,12 @@ from orchestration.errors import UsageWarehouseError
 from orchestration.settings import DBT_PROJECT, Settings, now
 
 NEEDED_REFERENCES = ("metrics", "units", "skus", "accounts")
+
+# Where dbt keeps what it has parsed, in its target folder. It does not trust a file that it cannot read.
+PARSED = "partial_parse.msgpack"
+
+# What profiles.yml reads of the environment, with defaults.
+IN_THE_PROFILE = ("USAGE_HOME", "USAGE_MEMORY_LIMIT")
 
 # What a run of the warehouse builds and tests. Unit tests check the SQL, not the data: `make test` runs them.
 EVERYDAY = ("--exclude-resource-type", "unit_test")
@@ -76,6 +83,14 @@ def manifest_path(settings: Settings) -> Path:
     return path
 
 
+def take_over_parse(settings: Settings, new: Settings) -> None:
+    """Let a new home begin with what another has parsed, so that dbt parses only what has changed. Nothing happens where nothing was parsed."""
+    parsed, taken = (Path(_folders(home)[0]) / PARSED for home in (settings, new))
+    if parsed.is_file():
+        taken.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(parsed, taken)
+
+
 def run_results_path(settings: Settings) -> Path:
     """Where the last build left dbt's run_results.json: what happened to each model and test."""
     return Path(_folders(settings)[0]) / "run_results.json"
@@ -96,6 +111,13 @@ def _environment(settings: Settings, as_of: datetime | None, as_of_batch: int | 
         "USAGE_AS_OF_BATCH": None if as_of_batch is None else str(as_of_batch),
         "DO_NOT_TRACK": "1",
     }
+    with _variables(wanted):
+        yield
+
+
+@contextmanager
+def _variables(wanted: dict[str, str | None]) -> Iterator[None]:
+    """Environment variables as wanted (None: not there), and afterwards as they were."""
     before = {name: os.environ.get(name) for name in wanted}
     try:
         _set(wanted)
@@ -121,7 +143,9 @@ def _manifest(target: str, logs: str) -> Any:
 
     if "manifest" in _parsed:
         return _parsed["manifest"]
-    outcome = dbtRunner().invoke(["parse", *_places(target, logs)])
+    # dbt takes another profile for another project, and would parse all of it again in a home that was moved, or is a recomputation
+    with _variables(dict.fromkeys(IN_THE_PROFILE)):
+        outcome = dbtRunner().invoke(["parse", *_places(target, logs)])
     if not outcome.success:
         raise UsageWarehouseError(f"the dbt project does not parse: {_one_line(outcome.exception)}")
     return _parsed.setdefault("manifest", outcome.result)

@@ -1,15 +1,18 @@
 """Money and quantities never pass through binary floating point: the parsed SQL of all models, and the same check on expressions that do."""
 
 import json
+import random
 import re
 from collections.abc import Iterator
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from typing import Any
 
 import duckdb
+import jinja2
 import pytest
 
 from orchestration import warehouse
-from orchestration.settings import Settings
+from orchestration.settings import DBT_PROJECT, Settings
 from tests.dbt.test_project import built  # noqa: F401  (the fixture)
 
 # Estimates in floating point that only decide whether the exact arithmetic stays inside its 38 digits: the model, and why they are no figures.
@@ -75,3 +78,47 @@ def test_what_slips_into_floating_point_is_seen(expression: str) -> None:
         )
         assert uses_floats(connection, f"with x as (select {expression} as y from t) select y from x")
         assert not uses_floats(connection, "select sum(round(amount, 2))::decimal(38, 6) from t")
+
+
+# --- quantity × price ---------------------------------------------------------------------------------
+
+
+def product(quantity: Decimal, price: Decimal, per: int) -> Decimal:
+    with localcontext(prec=120):
+        return (quantity * price / per).quantize(Decimal("1e-12"), ROUND_HALF_UP)
+
+
+def factors(digits: int) -> Iterator[tuple[Decimal, Decimal, int]]:
+    """Quantities and prices of every size, halves of the 12th digit, and what lies on either side of the 18 digits up to which DuckDB multiplies."""
+    drawn, unit = random.Random(digits), Decimal(1).scaleb(-digits)
+    for _ in range(4000):
+        quantity = drawn.choice((-1, 1)) * Decimal(drawn.randrange(10 ** drawn.randint(1, digits + 12))) * unit
+        price = drawn.choice((-1, 1)) * Decimal(drawn.randrange(10 ** drawn.randint(1, 21))).scaleb(-12)
+        yield quantity, price, drawn.choice((1, 100))
+        yield quantity.quantize(Decimal(1)) + Decimal("0.5"), Decimal("1e-12") * drawn.randint(1, 9), 1
+    edge = Decimal(10) ** (18 - digits)
+    for quantity in (edge, edge - unit, -edge, unit - edge):
+        for price in (Decimal(10**6), Decimal(10**6) - Decimal("1e-12"), Decimal("1e-12"), Decimal("-0.5")):
+            yield from ((quantity, price, per) for per in (1, 100))
+
+
+@pytest.mark.parametrize("digits", [9, 12])
+@pytest.mark.parametrize("per", ["per", "1", "100"])
+def test_quantity_times_price_is_exact_whether_it_fits_into_18_digits_or_not(digits: int, per: str) -> None:
+    source = (DBT_PROJECT / "macros" / "exact.sql").read_text(encoding="utf-8")
+    macro = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(source).module.quantity_times_price
+    given = [row for row in factors(digits) if per in ("per", str(row[2]))]
+    values = ", ".join(
+        f"({number}, {quantity:f}, {price:f}, {by})" for number, (quantity, price, by) in enumerate(given)
+    )
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"create table t (number int, quantity decimal(38, {digits}), price decimal(38, 12), per int)"
+        )
+        connection.execute(f"insert into t values {values}, (-1, null, 1, 1), (-2, 1, null, 1)")
+        expression = macro("quantity", "price", per if per == "per" else int(per), digits)
+        rows = connection.execute(f"select number, {expression} as r, typeof(r) from t").fetchall()
+    found = {number: value for number, value, _ in rows}
+    assert {kind for *_, kind in rows} == {"DECIMAL(38,12)"}
+    assert found.pop(-1) is None and found.pop(-2) is None
+    assert found == {number: product(*row) for number, row in enumerate(given)}

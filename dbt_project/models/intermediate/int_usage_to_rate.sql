@@ -5,9 +5,25 @@
 -- by its own list). What sums or counts is rated by the days that are rated alike (billing_date is the first of them). A level is rated by day: each
 -- day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure. A figure that does not add up
 -- stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
-with coded_days as (
+with periods as (
+    select * from {{ ref('int_periods_dated') }}
+),
+
+open_periods as (
+    select billing_period from periods where status <> 'final'
+),
+
+-- dates, so that of closed periods nothing is read
+open_dates as (
+    select unnest(generate_series(first_date, next_first_date - interval 1 day, interval 1 day))::date as billing_date
+    from periods
+    where status <> 'final'
+),
+
+coded_days as (
     select days.*, accounts.resolved_account_id as account_id
     from {{ ref('int_usage_by_date') }} as days
+    inner join open_dates on days.billing_date = open_dates.billing_date
     {{ join_described('days') }}
     where {{ aggregates_by('items.aggregation', 'adding') }}
 ),
@@ -112,10 +128,6 @@ entries_{{ outcome }} as (
 ),
 {%- endfor %}
 
-periods as (
-    select * from {{ ref('int_periods_dated') }}
-),
-
 attribution_keys as (
     select
         key_type,
@@ -170,10 +182,6 @@ figures_and_levels as (
     select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'level' from shares where knowledge = 'shown'
 ),
 
-open_periods as (
-    select billing_period from periods where status <> 'final'
-),
-
 billed as (
     select usage.*
     from (
@@ -226,19 +234,30 @@ decided_by_correction as (
     inner join batches on records.landed_batch_id < batches.batch_id
 ),
 
+earliest_booking as (
+    select min(posted_at) as posted_at from ledger semi join open_periods using (billing_period)
+),
+
+-- what came after finance booked any month that is open: few, so that not every event is looked up in the ledger
+perhaps_after_ledger as (
+    select entries.*, greatest(entries.ingested_ts, decided_by_correction.landed_at) as came_at
+    from entries_attributed as entries
+    left join decided_by_correction
+        on entries.landed_batch_id = decided_by_correction.landed_batch_id and entries.file_order = decided_by_correction.file_order
+        and entries.row_number = decided_by_correction.row_number and entries.batch_id = decided_by_correction.batch_id
+    where came_at > (select posted_at from earliest_booking)
+),
+
 came_after_ledger as (
     select
         entries.billing_period, entries.account_id, entries.metric, entries.sku, entries.region, entries.unit, entries.billing_date,
         -entries.entry * entries.quantity as quantity,
         -entries.entry as event_count
-    from entries_attributed as entries
+    from perhaps_after_ledger as entries
     inner join periods on entries.billing_period = periods.billing_period and periods.status <> 'final'
-    left join decided_by_correction
-        on entries.landed_batch_id = decided_by_correction.landed_batch_id and entries.file_order = decided_by_correction.file_order
-        and entries.row_number = decided_by_correction.row_number and entries.batch_id = decided_by_correction.batch_id
     inner join ledger
         on entries.billing_period = ledger.billing_period and entries.account_id = ledger.account_id and entries.sku = ledger.sku
-        and greatest(entries.ingested_ts, decided_by_correction.landed_at) > ledger.posted_at
+        and entries.came_at > ledger.posted_at
 ),
 
 duplicates as (
