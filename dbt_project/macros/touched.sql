@@ -14,6 +14,21 @@
     {{ literals(column, ref(postings), 'not is_after_close and batch_id > ' ~ watermark('last_batch_id')) }}
 {%- endmacro %}
 
+{# The accounts' items that new postings touch in a month, coded; and the hook by which their rows go. #}
+{% macro touched_items(postings) -%}
+    select distinct date_trunc('month', billing_date)::date as first_date, account_number, item_id
+    from {{ postings }}
+    where not is_after_close and batch_id > {{ watermark('last_batch_id') }}
+{%- endmacro %}
+
+{% macro forget_touched_items() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where (first_date, account_number, item_id) in ({{ touched_items(ref('int_postings_by_period')) }})
+    {%- else -%}
+        select 1
+    {%- endif -%}
+{%- endmacro %}
+
 {# The values of a column as a list of literals (null if there are none), so that DuckDB reads only the parts of tables in which they occur. #}
 {% macro literals(column, relation, condition) -%}
     {%- set literal = 'chr(39) || (' ~ column ~ ')::varchar || chr(39)' -%}

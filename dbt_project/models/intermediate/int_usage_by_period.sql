@@ -5,11 +5,6 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook=["{{ forget_touched('billing_period') }}", "{{ forget_levels('billing_period') }}"]
 ) }}
-{%- set minutes = ref('int_usage_by_minute') %}
-{%- set touched_minutes %}{% if is_incremental() %}{{ in_periods('billing_date', touched('billing_period')) }}{% else %}true{% endif %}{% endset %}
-{%- set is_built = execute and load_relation(minutes) is not none %}
-{#- values of 64 bits are sorted in half the time of those of 128 #}
-{%- set is_short = is_built and run_query('select coalesce(max(abs(quantity)), 0) < 1000000000 from ' ~ minutes ~ ' where ' ~ touched_minutes).columns[0].values()[0] %}
 {%- set month_after = "(strptime(billing_period || '-01', '%Y-%m-%d') + interval 1 month)" %}
 
 with days as (
@@ -21,19 +16,8 @@ with days as (
         and {{ in_periods('billing_date', touched('billing_period')) }}{% endif %}
 ),
 
-minutes as (
-    select * from {{ minutes }} where {{ touched_minutes }}
-),
-
--- nearest rank over the minutes in which there was usage
 percentiles as (
-    select
-        date_trunc('month', billing_date)::date as first_date,
-        account_number,
-        item_id,
-        quantile_disc(quantity{{ '::decimal(18, 9)' if is_short }}, [0.50, 0.95, 0.99]) as per_minute
-    from minutes
-    group by all
+    select * from {{ ref('int_percentiles_by_period') }}
 ),
 
 months as (
@@ -53,9 +37,9 @@ months as (
 summed as (
     select
         months.*,
-        percentiles.per_minute[1]::decimal(38, 9) as p50_per_minute,
-        percentiles.per_minute[2]::decimal(38, 9) as p95_per_minute,
-        percentiles.per_minute[3]::decimal(38, 9) as p99_per_minute
+        percentiles.p50_per_minute,
+        percentiles.p95_per_minute,
+        percentiles.p99_per_minute
     from months
     left join percentiles
         on (months.billing_period || '-01')::date = percentiles.first_date and months.account_number = percentiles.account_number
