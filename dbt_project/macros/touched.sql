@@ -11,14 +11,19 @@
 {%- endmacro %}
 
 {% macro touched(column, postings='int_postings_by_period') -%}
-    {{ literals(column, ref(postings), 'not is_after_close and batch_id > ' ~ watermark('last_batch_id')) }}
+    {{ literals(column, ref(postings), is_new()) }}
+{%- endmacro %}
+
+{# Condition on postings with their period: the mart has not taken them in, and they did not come after the close. #}
+{% macro is_new() -%}
+    not is_after_close and batch_id > {{ watermark('last_batch_id') }}
 {%- endmacro %}
 
 {# The accounts' items that new postings touch in a month, coded; and the hook by which their rows go. #}
 {% macro touched_items(postings) -%}
     select distinct date_trunc('month', billing_date)::date as first_date, account_number, item_id
     from {{ postings }}
-    where not is_after_close and batch_id > {{ watermark('last_batch_id') }}
+    where {{ is_new() }}
 {%- endmacro %}
 
 {% macro forget_touched_items() -%}

@@ -100,12 +100,11 @@ def _differences(connection: duckdb.DuckDBPyConnection, receipt: Receipt, table:
     ]
 
 
-def _same_rows(connection: duckdb.DuckDBPyConnection, row: str, *queries: str) -> bool:
+def _same_rows(connection: duckdb.DuckDBPyConnection, row: str, frozen: str, recomputed: str) -> bool:
     """Whether both queries have each row equally often: one pass, where two differences would take two."""
-    ours, others = queries
     surplus = f"""
         select 1
-        from (select {row}, 1 as side from ({ours}) union all select {row}, -1 from ({others}))
+        from (select {row}, 1 as side from ({frozen}) union all select {row}, -1 from ({recomputed}))
         group by {row}
         having sum(side) <> 0
         limit 1
