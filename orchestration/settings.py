@@ -69,6 +69,11 @@ class Settings:
         return self.home / "published"
 
     @property
+    def figures(self) -> Path:
+        """Hours and days as they were published last, a database per audience: what the next publishing changes instead of writing all anew; safe to delete."""
+        return self.home / ".figures"
+
+    @property
     def shadow(self) -> Path:
         """What periods would come to by other prices, one file each, as the last shadow rating of the period found it."""
         return self.home / "shadow"

@@ -42,13 +42,17 @@ def alike(connection: duckdb.DuckDBPyConnection, *queries: str) -> bool:
 
     By sums of two 64-bit hashes: for rows that nobody could have made to collide, at a thirtieth of the content hash's cost.
     """
-    return len({_fingerprint(connection, query) for query in queries}) == 1
+    return len({fingerprint(connection, query) for query in queries}) == 1
 
 
-def _fingerprint(connection: duckdb.DuckDBPyConnection, query: str) -> tuple:
+Fingerprint = tuple[tuple[tuple[str, str], ...], frozenset[tuple]]
+
+
+def fingerprint(connection: duckdb.DuckDBPyConnection, query: str, by: str = "null") -> Fingerprint:
+    """A query's columns with their types, and for each value of the expression `by` what tells its rows from others: (value, their number, their hashes)."""
     fields = sorted(columns(connection, query))
     row = ", ".join(name(column) for column, _ in fields)
-    sums = connection.execute(
-        f"select count(*), sum(hash({row})::hugeint), sum(hash('again', {row})::hugeint) from ({query})"
-    ).fetchone()
-    return (*fields, *sums)
+    found = connection.execute(
+        f"select {by}, count(*), sum(hash({row})::hugeint), sum(hash('again', {row})::hugeint) from ({query}) group by 1"
+    )
+    return tuple(fields), frozenset(found.fetchall())

@@ -20,7 +20,7 @@ class Relation:
 
     `source` is its relation in warehouse.duckdb, `target` its name for readers (default: the same), `columns` those
     shown (default: all), `shown_as` expressions that replace a column's value. `coded` is the relation whose figures a
-    view of many rows shows, where there is one: what they are of is then stored once per series (see SERIES).
+    view of many rows shows, where there is one: what they are of then stands in the audience's SERIES.
     """
 
     source: str
@@ -37,11 +37,14 @@ class Relation:
 UNATTRIBUTED = Relation("usage.unattributed_usage")
 # What each pair of numbers in coded figures stands for. Hours and days are most of a file's rows: their texts would take most of its room and
 # of a night's publishing.
-SERIES = "intermediate.int_usage_series"
+SERIES = Relation("intermediate.int_usage_series", "usage.usage_series")
 SERIES_CODES = ("account_number", "item_id")
+# the column by whose dates coded figures are published: a night writes those that it changed
+CODED_BY = "billing_date"
 
 # what finance and analysts both see
 SHARED = (
+    SERIES,
     Relation("usage.usage_daily", coded="intermediate.int_usage_by_date"),
     Relation("usage.usage_monthly"),
     Relation("usage.late_usage"),

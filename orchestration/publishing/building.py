@@ -20,8 +20,9 @@ from orchestration.closing import alike, scratch_connection
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import writing
 from orchestration.publishing.audiences import AUDIENCES, Relation
-from orchestration.publishing.catalog import COLUMNS, TABLES
-from orchestration.publishing.extracting import extraction
+from orchestration.publishing.catalog import COLUMNS, RELATIONS, TABLES
+from orchestration.publishing.extracting import Extraction, extraction
+from orchestration.publishing.keeping import figures_of, keep, taken
 from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
 
@@ -37,13 +38,20 @@ def publish(settings: Settings) -> list[Path]:
     # the base name is DuckDB's name of the catalog: it must not change when the file is put in place; the folder has a name of its own
     # because the writer of a killed run may still be at work in the one that it was given
     fresh = {audience: Path(tempfile.mkdtemp(dir=aside)) / f"{audience}.duckdb" for audience in AUDIENCES}
+    figures = {audience: taken(settings, audience, file.parent) for audience, file in fresh.items()}
+    kept = {audience: figures_of(settings, file) for audience, file in figures.items()}
     with ExitStack() as at_work:
-        writers = {audience: at_work.enter_context(_writer(settings, file)) for audience, file in fresh.items()}
-        with extraction(settings, aside) as warehouse:
-            for audience, relation in _in_order():
-                for part in warehouse.parts(audience, relation):
-                    writers[audience](part)
+        writers = {
+            audience: at_work.enter_context(_writer(settings, file, figures[audience]))
+            for audience, file in fresh.items()
+        }
+        with extraction(settings, aside, kept) as warehouse:
+            for told, relations in _steps(warehouse):
+                for audience, relation in relations:
+                    writers[audience](told(audience, relation))
     placed = [_placed(settings, file) for file in fresh.values()]
+    for audience, file in figures.items():
+        keep(settings, audience, file)
     shutil.rmtree(aside)
     return placed
 
@@ -63,15 +71,21 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
-def _in_order() -> list[tuple[str, Relation]]:
-    """Each audience's relations: first what one alone sees, hours above all, so that they are being written while the rest is taken out of the warehouse."""
+def _steps(warehouse: Extraction) -> list[tuple[Callable[[str, Relation], dict[str, Any]], list[tuple[str, Relation]]]]:
+    """What is told of which audience's relations, in the order in which it is needed: first figures, then tables, then views on both.
+
+    Of each first what one audience alone sees, hours above all, so that they are being written while the rest is taken out of the warehouse.
+    """
     seen_by = Counter(repr(relation) for relations in AUDIENCES.values() for relation in relations)
     pairs = [(audience, relation) for audience, relations in AUDIENCES.items() for relation in relations]
-    return sorted(pairs, key=lambda pair: (seen_by[repr(pair[1])], not pair[1].coded, pair[1].name))
+    pairs.sort(key=lambda pair: (seen_by[repr(pair[1])], pair[1].name))
+    coded = [pair for pair in pairs if pair[1].coded]
+    plain = [pair for pair in pairs if not pair[1].coded]
+    return [(warehouse.figures, coded), (warehouse.table, plain), (warehouse.view, coded)]
 
 
 @contextmanager
-def _writer(settings: Settings, fresh: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _writer(settings: Settings, fresh: Path, figures: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     """A process that knows nothing but the relations that it is told of, and has written the file by the end of the context (why a process: see writing.py)."""
     program = [sys.executable, str(Path(writing.__file__))]
     with subprocess.Popen(
@@ -83,7 +97,7 @@ def _writer(settings: Settings, fresh: Path) -> Iterator[Callable[[dict[str, Any
                 process.stdin.write(f"{json.dumps(line)}\n".encode())
 
         try:
-            tell({"file": str(fresh), "settings": {"memory_limit": settings.memory_limit}})
+            tell({"file": str(fresh), "kept": str(figures), "settings": {"memory_limit": settings.memory_limit}})
             yield tell
         except BaseException:
             process.kill()
@@ -107,11 +121,12 @@ def _same_content(settings: Settings, fresh: Path, published: Path) -> bool:
         except duckdb.Error:
             return False  # not a database, or held by a writer: replaced rather than trusted
         connection.execute(f"attach {literal(str(fresh))} as fresh (read_only)")
-        for catalog_query in (TABLES, COLUMNS):
+        for catalog_query in (RELATIONS, COLUMNS):
             rows = [connection.execute(catalog_query, [catalog]).fetchall() for catalog in ("fresh", "published")]
             if rows[0] != rows[1]:
                 return False
-        tables = [row[:2] for row in connection.execute(TABLES, ["fresh"]).fetchall()]
+        # small tables first: most nights differ in one, and the large ones need not be read
+        tables = connection.execute(TABLES, ["fresh"]).fetchall()
         try:
             return all(
                 alike(connection, *(f'select * from {file}."{schema}"."{table}"' for file in ("fresh", "published")))

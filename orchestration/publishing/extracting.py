@@ -1,7 +1,7 @@
 """Takes what audiences see out of the warehouse: ordered rows as Parquet files, and tells of the tables and views that they become.
 
-Figures of many rows are taken apart: what a row's figures are of stands once, under a number in the order of the texts, and
-a view puts it back. The same rows thereby give the same files, whatever numbers the warehouse knows them by.
+Figures of many rows are taken apart: what they are of stands once, under the warehouse's own numbers, and a view puts it
+back. Of the figures only dates are taken out that have others than last time (see keeping.py).
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,11 @@ from typing import Any
 
 import duckdb
 
-from orchestration.closing import attach_warehouse, scratch_connection
+from orchestration.closing import attach_warehouse, fingerprint, scratch_connection
 from orchestration.errors import UsageWarehouseError
-from orchestration.publishing.audiences import SERIES, SERIES_CODES, Relation, place
-from orchestration.publishing.catalog import COLUMNS, TABLES
+from orchestration.publishing.audiences import CODED_BY, SERIES, SERIES_CODES, Relation, place
+from orchestration.publishing.catalog import COLUMNS, RELATIONS
+from orchestration.publishing.keeping import Figures, outdated
 from orchestration.publishing.writing import literal, name
 from orchestration.settings import Settings
 
@@ -42,7 +43,7 @@ class Shown:
     columns: tuple[Column, ...]
     comment: str | None
 
-    def told(self, **content: str) -> dict[str, Any]:
+    def told(self, **content: str | list[str] | None) -> dict[str, Any]:
         """What makes it (see writing.py)."""
         columns = [(column.name, column.kind, column.comment) for column in self.columns]
         return {"schema": self.schema, "name": self.name, "columns": columns, "comment": self.comment, **content}
@@ -54,29 +55,83 @@ class Extraction:
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
+    kept: dict[str, Figures]
     known: dict[tuple[str, str], str | None]
     comments: dict[tuple[str, str, str], str | None]
     copies: dict[str, Path] = field(default_factory=dict)
 
-    def parts(self, audience: str, relation: Relation) -> Iterator[dict[str, Any]]:
-        """Copy the rows and tell the tables and views to make of them (see writing.py). Raises UsageWarehouseError where the relation is missing."""
+    def table(self, audience: str, relation: Relation) -> dict[str, Any]:
+        """Copy the relation's rows and tell of the table that they become. Raises UsageWarehouseError where it is missing, as the others here do."""
         shown = self._shown(audience, relation)
-        if relation.coded:
-            yield from self._taken_apart(shown, relation.coded)
-        else:
-            yield self._copied(shown)
+        return shown.told(rows=self._copied(shown))
+
+    def figures(self, audience: str, relation: Relation) -> dict[str, Any]:
+        """Copy the figures of a coded relation, on dates alone that have others than what is kept for the audience, and tell of the table that they go into."""
+        shown = self._coded(self._shown(audience, relation), relation)
+        dates = outdated(
+            fingerprint(self.connection, f"from {shown.rows}", CODED_BY),
+            self.kept[audience].get((shown.schema, shown.name)),
+        )
+        if dates is not None:
+            rows = f"(from {shown.rows} where list_contains({dates}::date[], {CODED_BY}))"
+            shown = replace(shown, rows=rows)
+        # a row's times and numbers say which it is: the rest need not be compared
+        grain = [name(column.name) for column in shown.columns]
+        grain = grain[: grain.index(name(SERIES_CODES[-1])) + 1]
+        return shown.told(rows=self._copied(shown, order=", ".join(grain)), by=CODED_BY, dates=dates)
+
+    def view(self, audience: str, relation: Relation) -> dict[str, Any]:
+        """Tell of the view that shows a coded relation as the warehouse does: figures, and what they are of."""
+        shown = self._shown(audience, relation)
+        texts, figures = self._texts(shown), self._coded(shown, relation)
+        both = ", ".join(
+            f"{'series' if column in texts else 'figures'}.{name(column.name)}" for column in shown.columns
+        )
+        # without the name of the file, so that it can be opened under another one
+        inside = [
+            f"{name(schema)}.{name(table)}"
+            for schema, table in ((figures.schema, figures.name), place(audience, SERIES))
+        ]
+        codes = ", ".join(SERIES_CODES)
+        return shown.told(
+            query=f"select {both} from {inside[0]} as figures inner join {inside[1]} as series using ({codes})"
+        )
 
     def _shown(self, audience: str, relation: Relation) -> Shown:
-        source = tuple(relation.source.split("."))
+        rows = f"({_query(relation)})"
+        source = _parts(relation.source)
         if source not in self.known:
             raise UsageWarehouseError(f"{relation.source} is missing from the warehouse: run `usage build`")
-        rows = f"({_query(relation)})"
-        described = self.connection.execute(f"describe from {rows}").fetchall()
-        columns = tuple(Column(column, kind, self.comments.get((*source, column))) for column, kind, *_ in described)
-        return Shown(*place(audience, relation), rows, columns, self.known[source])
+        return Shown(*place(audience, relation), rows, self._columns(rows, relation.source), self.known[source])
 
-    def _copied(self, shown: Shown, order: str = "all") -> dict[str, Any]:
-        """Write the rows, in order, unless that was done for another audience, and tell of the table."""
+    def _columns(self, rows: str, source: str) -> tuple[Column, ...]:
+        described = self.connection.execute(f"describe from {rows}").fetchall()
+        return tuple(
+            Column(column, kind, self.comments.get((*_parts(source), column))) for column, kind, *_ in described
+        )
+
+    def _texts(self, shown: Shown) -> tuple[Column, ...]:
+        """The columns that say what a row's figures are of."""
+        return tuple(column for column in shown.columns if (*_parts(SERIES.source), column.name) in self.comments)
+
+    def _coded(self, shown: Shown, relation: Relation) -> Shown:
+        """A coded relation with numbers in place of its texts."""
+        rows = f"warehouse.{relation.coded}"
+        codes = [column for column in self._columns(rows, relation.coded) if column.name in SERIES_CODES]
+        texts = self._texts(shown)
+        first = shown.columns.index(texts[0])
+        figures = [column for column in shown.columns[first:] if column not in texts]
+        columns = (*shown.columns[:first], *codes, *figures)
+        return replace(
+            shown,
+            name=f"{shown.name}_figures",
+            rows=f"(select {', '.join(name(column.name) for column in columns)} from {rows})",
+            columns=columns,
+            comment=f"The figures of {shown.schema}.{shown.name}, which shows them with what they are of.",
+        )
+
+    def _copied(self, shown: Shown, order: str = "all") -> str:
+        """The Parquet file of the rows, in order; written unless that was done for another audience."""
         carried = ", ".join(
             f"{name(column.name)}::varchar as {name(column.name)}"
             if column.kind in WIDE_INTEGERS
@@ -88,59 +143,22 @@ class Extraction:
             target = self.folder / f"{len(self.copies)}-{shown.name}.parquet"
             self.connection.execute(f"copy ({query}) to {literal(str(target))} (format parquet)")
             self.copies[query] = target
-        return shown.told(rows=str(self.copies[query]))
-
-    def _taken_apart(self, shown: Shown, coded: str) -> Iterator[dict[str, Any]]:
-        """Write the series and the figures by number, and tell of both and of the view that shows them together."""
-        texts = tuple(column for column in shown.columns if (*SERIES.split("."), column.name) in self.comments)
-        codes = ", ".join(SERIES_CODES)
-        numbered = f"numbered_{shown.name}"
-        ordered = ", ".join(name(column.name) for column in texts)
-        self.connection.execute(f"""
-            create temp table if not exists {numbered} as
-            select (row_number() over (order by {ordered}))::integer as series, *
-            from (select distinct {codes} from warehouse.{coded}) inner join warehouse.{SERIES} using ({codes})
-        """)
-        number = Column(
-            "series", "INTEGER", f"Number of what the figures are of, as {shown.schema}.{shown.name}_series has it."
-        )
-        series = replace(
-            shown,
-            name=f"{shown.name}_series",
-            rows=numbered,
-            columns=(number, *texts),
-            comment=f"What each number of {shown.schema}.{shown.name}_figures stands for.",
-        )
-        first, *rest = texts
-        figures = replace(
-            shown,
-            name=f"{shown.name}_figures",
-            rows=f"warehouse.{coded} inner join {numbered} using ({codes})",
-            columns=tuple(number if column == first else column for column in shown.columns if column not in rest),
-            comment=f"The figures of {shown.schema}.{shown.name}, which shows them with what they are of.",
-        )
-        grain = ", ".join(name(column.name) for column in figures.columns[: figures.columns.index(number) + 1])
-        both = ", ".join(
-            f"{'series' if column in texts else 'figures'}.{name(column.name)}" for column in shown.columns
-        )
-        # without the name of the file, so that it can be opened under another one
-        inside = [f"{name(part.schema)}.{name(part.name)}" for part in (figures, series)]
-        view = f"select {both} from {inside[0]} as figures inner join {inside[1]} as series using (series)"
-        yield self._copied(series)
-        # a row's time and series say which it is: the rest need not be compared
-        yield self._copied(figures, order=grain)
-        yield shown.told(query=view)
+        return str(self.copies[query])
 
 
 @contextmanager
-def extraction(settings: Settings, folder: Path) -> Iterator[Extraction]:
-    """A snapshot of the warehouse, from which files are put into the folder."""
+def extraction(settings: Settings, folder: Path, kept: dict[str, Figures]) -> Iterator[Extraction]:
+    """A snapshot of the warehouse, from which files are put into the folder. `kept`: each audience's figures of last time."""
     with scratch_connection(settings) as connection:
         attach_warehouse(connection, settings)
         connection.execute("begin transaction")
-        known = {row[:2]: row[2] for row in connection.execute(TABLES, ["warehouse"]).fetchall()}
+        known = {row[:2]: row[2] for row in connection.execute(RELATIONS, ["warehouse"]).fetchall()}
         comments = {row[:3]: row[4] for row in connection.execute(COLUMNS, ["warehouse"]).fetchall()}
-        yield Extraction(connection, folder, known, comments)
+        yield Extraction(connection, folder, kept, known, comments)
+
+
+def _parts(source: str) -> tuple[str, ...]:
+    return tuple(source.split("."))
 
 
 def _query(relation: Relation) -> str:

@@ -1,18 +1,23 @@
-"""Write one database file from Parquet files: a program of its own, run by building.py in a fresh process.
+"""Write one database file from Parquet files and the figures kept from last time: a program of its own, run by building.py in a fresh process.
 
 Why a process: DuckDB 1.5 writes the unused rest of its text segments to disk as it finds it in memory (known upstream,
 measured: the bytes differ from run to run), so a file may hold what the process read before. A process that has read
-nothing but the audience's own rows has nothing else to leak. With its allocator told to zero memory, and without the
+nothing but the audience's own rows and the numbers that it was shown before has nothing else to leak. With its allocator told to zero memory, and without the
 FSST compressions, which sample at random, and bit packing, which writes what happens to stand where a value is null, the
 same rows also give the same bytes; long texts may take twice the room.
 
-Standard input brings a line of JSON each: first the file and DuckDB's settings, then relation by relation, as they are ready, with schema, name, columns
-(name, type, comment), comment, and rows (a Parquet file: it becomes a table) or query (it becomes a view on tables before it).
+Standard input brings a line of JSON each: first the file, that of the kept figures and DuckDB's settings, then relation by relation, as they are
+ready, with schema, name, columns (name, type, comment), comment, and rows (a Parquet file: it becomes a table) or query (it
+becomes a view on tables before it). Those with dates come first and are figures to keep: the rows replace those that have
+one of the dates in the column `by` (null: all).
 """
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import groupby
 
 import duckdb
 
@@ -26,27 +31,70 @@ SETTINGS = {
 
 
 def write(lines: Iterator[str]) -> None:
-    """Make the file, its relations in the lines' order and their rows in the files' order."""
+    """Bring the kept figures up to date, and make of a copy of them the file; relations in the lines' order and their rows in the files' order."""
     place = json.loads(next(lines))
-    with duckdb.connect(place["file"], config=place["settings"]) as connection:
+    told = map(json.loads, lines)
+    figures = []
+    for kept, relations in groupby(told, key=lambda relation: "dates" in relation):
+        if kept:
+            with opened(place["kept"], place["settings"]) as connection:
+                for relation in relations:
+                    bring_up_to_date(connection, relation)
+                    figures.append(relation)
+        else:
+            shutil.copyfile(place["kept"], place["file"])
+            with opened(place["file"], place["settings"]) as connection:
+                for relation in figures:
+                    comment(connection, relation)
+                for relation in relations:
+                    make(connection, relation)
+                    comment(connection, relation)
+
+
+@contextmanager
+def opened(file: str, settings: dict) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database to write to; afterwards all of it is in the file."""
+    with duckdb.connect(file, config=settings) as connection:
         for setting, value in SETTINGS.items():
             connection.execute(f"set {setting} = {literal(value) if isinstance(value, str) else value}")
-        for line in lines:
-            make(connection, json.loads(line))
+        yield connection
         connection.execute("checkpoint")
 
 
+def bring_up_to_date(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
+    """Replace the rows of a table of figures on its dates; nothing is written where there are none, so that the file stays as it is."""
+    dates = relation["dates"]
+    if dates is None:
+        make(connection, relation)
+    elif dates:
+        connection.execute(
+            f"delete from {target(relation)} where list_contains({dates}::date[], {name(relation['by'])})"
+        )
+        connection.execute(f"insert into {target(relation)} {rows_of(relation)}")
+
+
 def make(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
-    """Make one table or view, with its comments."""
-    target = f"{name(relation['schema'])}.{name(relation['name'])}"
-    kind = "view" if "query" in relation else "table"
+    """Make one table or view."""
     connection.execute(f"create schema if not exists {name(relation['schema'])}")
-    connection.execute(f"create {kind} {target} as {relation.get('query') or rows_of(relation)}")
+    content = relation.get("query") or rows_of(relation)
+    connection.execute(f"create or replace {kind(relation)} {target(relation)} as {content}")
+
+
+def comment(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
+    """Say of a table or view, and of its columns, what they are."""
     if relation["comment"]:
-        connection.execute(f"comment on {kind} {target} is {literal(relation['comment'])}")
-    for column, _, comment in relation["columns"]:
-        if comment:
-            connection.execute(f"comment on column {target}.{name(column)} is {literal(comment)}")
+        connection.execute(f"comment on {kind(relation)} {target(relation)} is {literal(relation['comment'])}")
+    for column, _, text in relation["columns"]:
+        if text:
+            connection.execute(f"comment on column {target(relation)}.{name(column)} is {literal(text)}")
+
+
+def kind(relation: dict) -> str:
+    return "view" if "query" in relation else "table"
+
+
+def target(relation: dict) -> str:
+    return f"{name(relation['schema'])}.{name(relation['name'])}"
 
 
 def rows_of(relation: dict) -> str:

@@ -1,0 +1,237 @@
+"""Hours and days that are kept from one publishing to the next: what is written again, and that nothing else shows."""
+
+import dataclasses
+import datetime as dt
+
+import duckdb
+import pytest
+
+from orchestration.closing import fingerprint
+from orchestration.errors import UsageWarehouseError
+from orchestration.publishing import AUDIENCES, publish
+from orchestration.publishing.audiences import AUDIENCES as ALLOWED
+from orchestration.publishing.extracting import extraction
+from orchestration.publishing.keeping import figures_of, outdated
+
+MARTS = {"usage.usage_daily": ("finance", "analyst"), "usage.usage_hourly": ("analyst",)}
+TABLES = ("intermediate.int_usage_by_date", "intermediate.int_usage_by_hour")
+
+
+def change(home, *statements):
+    with duckdb.connect(str(home.warehouse)) as warehouse:
+        for statement in statements:
+            warehouse.execute(statement)
+
+
+def spread(home, days=40):
+    """Figures on that many dates: those of each table's first row."""
+    for table in TABLES:
+        hour = "usage_hour + interval (day) days as usage_hour, " if "hour" in table else ""
+        change(
+            home,
+            f"""insert into {table}
+            select figures.* replace ({hour}(billing_date + interval (day) days)::date as billing_date)
+            from (from {table} order by all limit 1) as figures cross join range(1000, {1000 + days}) as days (day)""",
+        )
+    publish(home)
+
+
+def dates_of(home, table):
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        return [
+            date for (date,) in warehouse.execute(f"select distinct billing_date from {table} order by 1").fetchall()
+        ]
+
+
+def assert_shown(home):
+    """Every reader sees what the warehouse shows."""
+    for mart, audiences in MARTS.items():
+        query = f"select * from {mart} order by all"
+        with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+            expected = warehouse.execute(query).fetchall()
+        for audience in audiences:
+            with duckdb.connect(str(home.published / f"{audience}.duckdb"), read_only=True) as connection:
+                assert connection.execute(query).fetchall() == expected, (audience, mart)
+
+
+def told(home, folder, audience, mart):
+    """What the next publishing tells the writer of a mart's figures, and the dates of the rows that it hands over."""
+    relation = next(relation for relation in ALLOWED[audience] if relation.name == mart)
+    kept = {audience: figures_of(home, home.figures / f"{audience}.duckdb")}
+    with extraction(home, folder, kept) as warehouse:
+        part = warehouse.figures(audience, relation)
+    dates = duckdb.sql(f"select distinct billing_date from '{part['rows']}' order by 1").fetchall()
+    return part["dates"], [str(date) for (date,) in dates]
+
+
+@pytest.mark.parametrize("mart", MARTS)
+def test_only_dates_whose_figures_changed_are_taken_out(home, tmp_path, mart):
+    spread(home)
+    assert told(home, tmp_path, "analyst", mart) == ([], [])
+    table = dict(zip(MARTS, TABLES, strict=True))[mart]
+    first, gone, *_, last = dates_of(home, table)[5:12]
+    change(
+        home,
+        f"update {table} set quantity = quantity + 0.000000001 where billing_date in ('{first}', '{last}')",
+        f"delete from {table} where billing_date = '{gone}'",
+    )
+    changed = [str(date) for date in (first, gone, last)]
+    assert told(home, tmp_path, "analyst", mart) == (changed, [str(first), str(last)])
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update {table} set event_count = event_count + 1 where billing_date = '{date}'",
+        "delete from {table} where billing_date = '{date}'",
+        "delete from {table} where billing_date > '{date}'",
+        "insert into {table} from (from {table} where billing_date = '{date}' limit 1)",
+        "insert into {table} select * replace (billing_date + 9999 as billing_date) from {table} where billing_date = '{date}'",
+        "update {table} set account_number = account_number + 70000",
+        "delete from {table}",
+    ],
+)
+@pytest.mark.parametrize("table", TABLES)
+def test_readers_see_what_the_warehouse_shows_whatever_changed(home, table, statement):
+    spread(home)
+    numbers = "update intermediate.int_usage_series set account_number = account_number + 70000"
+    date = dates_of(home, table)[7]
+    change(home, statement.format(table=table, date=date), *([numbers] if "70000" in statement else []))
+    publish(home)
+    assert_shown(home)
+
+
+def test_nights_in_a_row_show_what_the_warehouse_shows(home):
+    spread(home)
+    for night in range(8):
+        for table in TABLES:
+            change(
+                home,
+                f"delete from {table} where billing_date = '{dates_of(home, table)[-1 - night % 3]}'",
+                f"update {table} set quantity = quantity + 1 where dayofmonth(billing_date) = {1 + night}",
+            )
+        publish(home)
+        assert_shown(home)
+
+
+def test_other_columns_are_written_anew(home):
+    spread(home)
+    for table in TABLES:
+        change(home, f"alter table {table} alter event_count type integer")
+    publish(home)
+    assert_shown(home)
+
+
+def test_what_is_kept_holds_numbers_alone(home):
+    with duckdb.connect(str(home.figures / "analyst.duckdb"), read_only=True) as kept:
+        kinds = kept.execute("select distinct data_type from duckdb_columns() where not internal order by 1").fetchall()
+    assert [kind for (kind,) in kinds] == ["BIGINT", "DATE", "DECIMAL(38,9)", "HUGEINT", "TIMESTAMP"]
+
+
+def test_no_former_text_stays_in_a_published_file(home):
+    """A database file may hold what was deleted from it."""
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        [(former,)] = warehouse.execute("select min(account_id) from intermediate.int_usage_series").fetchall()
+    marker = "former-name-of-an-account"
+    change(home, f"update intermediate.int_usage_series set account_id = '{marker}' where account_id = '{former}'")
+    publish(home)
+    assert all(marker.encode() in (home.published / f"{audience}.duckdb").read_bytes() for audience in AUDIENCES)
+    change(home, f"update intermediate.int_usage_series set account_id = 'other' where account_id = '{marker}'")
+    publish(home)
+    assert not any(marker.encode() in (home.published / f"{audience}.duckdb").read_bytes() for audience in AUDIENCES)
+
+
+def spoil(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    file.write_bytes(content)
+
+
+SPOILT = {
+    "absent": lambda file: file.unlink(),
+    "empty": lambda file: file.write_bytes(b""),
+    "no database": lambda file: file.write_bytes(b"nonsense" * 1000),
+    "half of it zeros": spoil,
+    "other rows": lambda file: run(file, "update usage.usage_daily_figures set quantity = quantity * 2"),
+    "a row too many": lambda file: run(
+        file, "insert into usage.usage_daily_figures from usage.usage_daily_figures limit 1"
+    ),
+    "no table": lambda file: run(file, "drop table usage.usage_daily_figures"),
+    "columns of another version": lambda file: run(
+        file, "alter table usage.usage_daily_figures add column more integer"
+    ),
+}
+
+
+def run(file, statement):
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize("how", SPOILT)
+def test_what_is_kept_is_not_trusted(home, how):
+    spread(home)
+    SPOILT[how](home.figures / "analyst.duckdb")
+    publish(home)
+    assert_shown(home)
+    assert {path.name for path in home.figures.iterdir()} == {f"{audience}.duckdb" for audience in AUDIENCES}
+
+
+def test_a_publishing_that_failed_costs_the_kept_figures_alone(home):
+    change(home, "alter table operations.pipeline_slis rename to away")
+    with pytest.raises(UsageWarehouseError, match="pipeline_slis is missing"):
+        publish(home)
+    assert list(home.figures.iterdir()) == []
+    change(home, "alter table operations.away rename to pipeline_slis")
+    publish(home)
+    assert_shown(home)
+
+
+def test_kept_figures_and_figures_written_at_once_give_the_same_rows(home, tmp_path):
+    """What two homes publish may differ in its bytes alone, by what they published before."""
+    spread(home)
+    for table in TABLES:
+        change(home, f"update {table} set quantity = quantity + 1 where billing_date = '{dates_of(home, table)[7]}'")
+    publish(home)
+    grown = (home.published / "analyst.duckdb").rename(tmp_path / "grown.duckdb")
+    for file in home.figures.iterdir():
+        file.unlink()
+    publish(dataclasses.replace(home, threads=1))
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{grown}' as grown (read_only)")
+        connection.execute(f"attach '{home.published / 'analyst.duckdb'}' as once (read_only)")
+        for table in ("usage_daily_figures", "usage_hourly_figures", "usage_series", "usage_monthly"):
+            one, other = (fingerprint(connection, f"from {file}.usage.{table}") for file in ("grown", "once"))
+            assert one == other and one[1]
+
+
+# --- which dates are outdated -------------------------------------------------------------------------
+
+FIELDS = (("quantity", "BIGINT"),)
+DAYS = [dt.date(2026, 9, day) for day in range(1, 9)]
+
+
+def figures(**hashes):
+    """Eight days of one row each; `d1=7` gives the first another hash, `d1=None` none."""
+    rows = {f"d{place}": (day, 1, place, place) for place, day in enumerate(DAYS, 1)}
+    rows |= {day: None if changed is None else (*rows[day][:2], changed, changed) for day, changed in hashes.items()}
+    return FIELDS, frozenset(row for row in rows.values() if row)
+
+
+@pytest.mark.parametrize(
+    ("now", "kept", "expected"),
+    [
+        (figures(), figures(), []),
+        (figures(d3=77), figures(), ["2026-09-03"]),
+        (figures(d3=None), figures(), ["2026-09-03"]),
+        (figures(), figures(d2=None, d8=5), ["2026-09-02", "2026-09-08"]),
+        (figures(d1=11, d2=12, d3=13, d4=14), figures(), [f"2026-09-0{day}" for day in (1, 2, 3, 4)]),
+        (figures(d1=11, d2=12, d3=13, d4=14, d5=15), figures(), None),
+        (figures(), None, None),
+        (figures(), ((("quantity", "INTEGER"),), figures()[1]), None),
+        ((FIELDS, frozenset()), figures(), None),
+        ((FIELDS, frozenset()), (FIELDS, frozenset()), []),
+    ],
+)
+def test_dates_are_outdated_where_rows_differ(now, kept, expected):
+    assert outdated(now, kept) == expected
