@@ -44,6 +44,21 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Marts that hold the rows of closed periods as they were frozen: all others go before they are put in anew, and frozen ones are put in once. #}
+{% macro forget_what_is_not_frozen(more='') -%}
+    {%- set receipts = ref('stg_finalized__receipts') -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where billing_period not in (select billing_period from {{ receipts }}) {{ more }}
+    {%- else -%}
+        select 1
+    {%- endif -%}
+{%- endmacro %}
+
+{# Condition on frozen rows: the mart does not hold them yet. #}
+{% macro is_frozen_since() -%}
+    {% if is_incremental() %}billing_period not in (select billing_period from {{ this }}){% else %}true{% endif %}
+{%- endmacro %}
+
 {# Levels of periods that are not closed are integrated anew in every run (until now, which moves on): their rows go first. #}
 {% macro forget_levels(period, more='', coded=false) -%}
     {%- set receipts = ref('stg_finalized__receipts') -%}

@@ -1,7 +1,7 @@
 -- Billed against booked, per period, account, SKU and currency, in periods that are not closed; beside it what would have been billed under
 -- each scenario, and the currency's minor unit.
 with lines as (
-    select * from {{ ref('int_invoice_lines') }} where status <> 'final'
+    select * from {{ ref('int_lines_provisional') }}
 ),
 
 charges as (

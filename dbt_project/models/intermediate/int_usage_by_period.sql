@@ -2,7 +2,7 @@
 -- usage.usage_monthly without the state of its period, so that only periods with new postings (and levels of those that are not closed) are computed
 -- again. dated_on: the local date on which a figure that stands for the whole period is priced (see figures); null where days have shares of it.
 {{ config(
-    materialized='incremental', incremental_strategy='append',
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
     pre_hook=["{{ forget_touched('billing_period') }}", "{{ forget_levels('billing_period') }}"]
 ) }}
 {%- set month_after = "(strptime(billing_period || '-01', '%Y-%m-%d') + interval 1 month)" %}

@@ -1,13 +1,18 @@
--- Failure it prevents: a line of a closed period that is not in its receipt, or a frozen one that is missing. Rule 20: final is final.
-with marts as (
-    select line_id, billing_period, quantity, precise_amount, amount from {{ ref('invoice_lines') }}
+-- Failure it prevents: a line, or a tier of it, of a closed period that is not in its receipt, or a frozen one that is missing. Rule 20: final is final.
+{%- set columns = {
+    'invoice_lines': 'line_id, billing_period, quantity, precise_amount, amount',
+    'invoice_line_tiers': 'line_id, billing_period, tier_number, tier_quantity, unit_price, flat_fee, rate_percent, tier_amount'
+} %}
+{%- for mart, shown in columns.items() %}
+select '{{ mart }}' as mart, line_id, sum(copies) as surplus
+from (
+    select {{ shown }}, 1 as copies
+    from {{ ref(mart) }}
     where billing_period in (select billing_period from {{ ref('stg_finalized__receipts') }})
-),
-
-frozen as (
-    select line_id, billing_period, quantity, precise_amount, amount from {{ ref('stg_finalized__invoice_lines') }}
+    union all
+    select {{ shown }}, -1 from {{ ref('stg_finalized__' ~ mart) }}
 )
-
-(select * from marts except select * from frozen)
-union all
-(select * from frozen except select * from marts)
+group by {{ shown }}
+having sum(copies) <> 0
+{{ 'union all' if not loop.last }}
+{%- endfor %}

@@ -16,12 +16,12 @@ accounts as (
 
 periods as (
     select * from {{ ref('int_periods_dated') }}
-    where is_billed or billing_period in (select billing_period from {{ ref('int_invoice_lines') }})
+    where is_billed or billing_period in (select billing_period from {{ ref('invoice_lines') }})
 ),
 
 burns as (
     select billing_period, reference_id as credit_id, (-sum(amount))::decimal(38, 6) as burned_amount
-    from {{ ref('int_invoice_lines') }}
+    from {{ ref('invoice_lines') }}
     where line_type = 'credit'
     group by all
 ),

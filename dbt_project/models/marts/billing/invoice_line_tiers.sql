@@ -1,3 +1,8 @@
+-- Tiers of closed periods stand here as they were frozen: what a close freezes is what stands here then, and nothing takes it out again.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail', pre_hook="{{ forget_what_is_not_frozen() }}"
+) }}
+
 with closed_tiers as (
     select * from {{ ref('stg_finalized__invoice_line_tiers') }}
 ),
@@ -7,7 +12,7 @@ closed_lines as (
 ),
 
 lines as (
-    select * from {{ ref('int_invoice_lines') }} where status <> 'final'
+    select * from {{ ref('int_lines_provisional') }}
 ),
 
 rated as (
@@ -67,7 +72,7 @@ sums as (
 ),
 
 tiers as (
-    select * from closed_tiers
+    select * from closed_tiers where {{ is_frozen_since() }}
     union all by name
     select * from usage_tiers
     union all by name

@@ -1,5 +1,17 @@
-with lines as (
-    select * from {{ ref('int_invoice_lines') }}
+-- Lines of closed periods stand here as they were frozen, and are read from there once.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail',
+    pre_hook="{{ forget_what_is_not_frozen(\"or status <> 'final'\") }}"
+) }}
+
+with frozen as (
+    select * exclude (origin_line_id) from {{ ref('stg_finalized__invoice_lines') }} where {{ is_frozen_since() }}
+),
+
+lines as (
+    select * from frozen
+    union all by name
+    select * from {{ ref('int_lines_provisional') }}
 ),
 
 final as (

@@ -3,7 +3,7 @@ with closed_allocations as (
 ),
 
 lines as (
-    select * from {{ ref('int_invoice_lines') }} where status <> 'final'
+    select * from {{ ref('int_lines_provisional') }}
 ),
 
 families as (

@@ -1,9 +1,11 @@
+{{ config(materialized='view') }}
+
 with usage as (
-    select * from {{ ref('int_usage_by_period') }}
+    select * from {{ in_warehouse(ref('int_usage_by_period')) }}
 ),
 
 periods as (
-    select * from {{ ref('int_periods_dated') }}
+    select * from {{ in_warehouse(ref('int_periods_dated')) }}
 ),
 
 monthly as (

@@ -1,10 +1,6 @@
--- All invoice lines: of closed periods as they were frozen; of the others what is charged as it is rated now, and the adjustments of closed ones. Here
--- a line learns on whose invoice it stands and what it comes to in the reporting currency; a frozen line keeps both.
-with closed_lines as (
-    select * exclude (origin_line_id) from {{ ref('stg_finalized__invoice_lines') }}
-),
-
-charges as (
+-- The invoice lines of periods that are not closed: what is charged as it is rated now, and the adjustments of closed ones. Here a line learns on whose
+-- invoice it stands and what it comes to in the reporting currency; when its period closes it keeps both.
+with charges as (
     select
         * exclude (scenario),
         billing_period as origin_period,
@@ -109,12 +105,6 @@ provisional_lines as (
         rate as fx_rate,
         {{ round_to_minor_unit('converted_amount', 'reporting_minor_unit') }} as reporting_amount
     from reported
-),
-
-all_lines as (
-    select * from closed_lines
-    union all by name
-    select * from provisional_lines
 )
 
-select * from all_lines
+select * from provisional_lines
