@@ -69,9 +69,9 @@ class Settings:
         return self.home / "published"
 
     @property
-    def figures(self) -> Path:
-        """Hours and days as they were published last, a database per audience: what the next publishing changes instead of writing all anew; safe to delete."""
-        return self.home / ".figures"
+    def kept(self) -> Path:
+        """What is large of what was published last, a database per audience: what the next publishing changes instead of writing all anew; safe to delete."""
+        return self.home / ".kept"
 
     @property
     def shadow(self) -> Path:

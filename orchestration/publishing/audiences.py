@@ -20,7 +20,8 @@ class Relation:
 
     `source` is its relation in warehouse.duckdb, `target` its name for readers (default: the same), `columns` those
     shown (default: all), `shown_as` expressions that replace a column's value. `coded` is the relation whose figures a
-    view of many rows shows, where there is one: what they are of then stands in the audience's SERIES.
+    view of many rows shows, where there is one: what they are of then stands in the audience's SERIES. `settles`: its rows
+    of a closed period stay as they are. Of these two a night publishes what changed (see keeping.py).
     """
 
     source: str
@@ -28,6 +29,7 @@ class Relation:
     columns: tuple[str, ...] = ()
     shown_as: dict[str, str] = field(default_factory=dict)
     coded: str = ""
+    settles: bool = False
 
     @property
     def name(self) -> str:
@@ -39,17 +41,15 @@ UNATTRIBUTED = Relation("usage.unattributed_usage")
 # of a night's publishing.
 SERIES = Relation("intermediate.int_usage_series", "usage.usage_series")
 SERIES_CODES = ("account_number", "item_id")
-# the column by whose dates coded figures are published: a night writes those that it changed
-CODED_BY = "billing_date"
 
 # what finance and analysts both see
 SHARED = (
     SERIES,
     Relation("usage.usage_daily", coded="intermediate.int_usage_by_date"),
-    Relation("usage.usage_monthly"),
+    Relation("usage.usage_monthly", settles=True),
     Relation("usage.late_usage"),
-    Relation("billing.invoice_lines"),
-    Relation("billing.invoice_line_tiers"),
+    Relation("billing.invoice_lines", settles=True),
+    Relation("billing.invoice_line_tiers", settles=True),
     Relation("billing.invoices"),
     Relation("billing.line_allocations"),
     Relation("billing.credit_balances"),
@@ -66,7 +66,7 @@ SHARED = (
         "billing.skus",
         columns=("sku", "metric", "sku_name", "service_name", "service_category", "billable"),
     ),
-    Relation("finance.ledger_reconciliation"),
+    Relation("finance.ledger_reconciliation", settles=True),
     Relation("operations.event_conservation"),
     Relation("operations.batches"),
     Relation("operations.gate_results"),

@@ -19,12 +19,14 @@ import duckdb
 from orchestration.closing import alike, scratch_connection
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import writing
-from orchestration.publishing.audiences import AUDIENCES, Relation
+from orchestration.publishing.audiences import AUDIENCES
 from orchestration.publishing.catalog import COLUMNS, RELATIONS, TABLES
 from orchestration.publishing.extracting import Extraction, extraction
-from orchestration.publishing.keeping import figures_of, keep, taken
+from orchestration.publishing.keeping import Changes, bring_up_to_date, is_kept, keep, table_of, taken
 from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
+
+Writer = Callable[[dict[str, Any]], None]
 
 
 def publish(settings: Settings) -> list[Path]:
@@ -38,19 +40,19 @@ def publish(settings: Settings) -> list[Path]:
     # the base name is DuckDB's name of the catalog: it must not change when the file is put in place; the folder has a name of its own
     # because the writer of a killed run may still be at work in the one that it was given
     fresh = {audience: Path(tempfile.mkdtemp(dir=aside)) / f"{audience}.duckdb" for audience in AUDIENCES}
-    figures = {audience: taken(settings, audience, file.parent) for audience, file in fresh.items()}
-    kept = {audience: figures_of(settings, file) for audience, file in figures.items()}
+    kept = {audience: taken(settings, audience, file.parent) for audience, file in fresh.items()}
     with ExitStack() as at_work:
         writers = {
-            audience: at_work.enter_context(_writer(settings, file, figures[audience]))
-            for audience, file in fresh.items()
+            audience: at_work.enter_context(_writer(settings, file, kept[audience])) for audience, file in fresh.items()
         }
-        with extraction(settings, aside, kept) as warehouse:
-            for told, relations in _steps(warehouse):
-                for audience, relation in relations:
-                    writers[audience](told(audience, relation))
+        with extraction(settings, aside) as warehouse:
+            changes = {
+                audience: bring_up_to_date(settings, audience, file, warehouse.held(audience))
+                for audience, file in kept.items()
+            }
+            _tell(writers, warehouse, changes)
     placed = [_placed(settings, file) for file in fresh.values()]
-    for audience, file in figures.items():
+    for audience, file in kept.items():
         keep(settings, audience, file)
     shutil.rmtree(aside)
     return placed
@@ -71,21 +73,28 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
-def _steps(warehouse: Extraction) -> list[tuple[Callable[[str, Relation], dict[str, Any]], list[tuple[str, Relation]]]]:
-    """What is told of which audience's relations, in the order in which it is needed: first figures, then tables, then views on both.
+def _tell(writers: dict[str, Writer], warehouse: Extraction, changes: dict[str, Changes]) -> None:
+    """Tell the writers of their relations: first what is kept, of which a copy becomes the file, then other tables, then views on both.
 
     Of each first what one audience alone sees, hours above all, so that they are being written while the rest is taken out of the warehouse.
     """
     seen_by = Counter(repr(relation) for relations in AUDIENCES.values() for relation in relations)
     pairs = [(audience, relation) for audience, relations in AUDIENCES.items() for relation in relations]
-    pairs.sort(key=lambda pair: (seen_by[repr(pair[1])], pair[1].name))
-    coded = [pair for pair in pairs if pair[1].coded]
-    plain = [pair for pair in pairs if not pair[1].coded]
-    return [(warehouse.figures, coded), (warehouse.table, plain), (warehouse.view, coded)]
+    pairs.sort(key=lambda pair: (seen_by[repr(pair[1])], not pair[1].coded, pair[1].name))
+    for audience, relation in pairs:
+        if is_kept(relation):
+            changed = changes[audience][table_of(audience, relation)]
+            writers[audience](warehouse.changed(audience, relation, changed))
+    for audience, relation in pairs:
+        if not relation.coded:
+            writers[audience](warehouse.table(audience, relation))
+    for audience, relation in pairs:
+        if relation.coded:
+            writers[audience](warehouse.view(audience, relation))
 
 
 @contextmanager
-def _writer(settings: Settings, fresh: Path, figures: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+def _writer(settings: Settings, fresh: Path, kept: Path) -> Iterator[Writer]:
     """A process that knows nothing but the relations that it is told of, and has written the file by the end of the context (why a process: see writing.py)."""
     program = [sys.executable, str(Path(writing.__file__))]
     with subprocess.Popen(
@@ -97,7 +106,7 @@ def _writer(settings: Settings, fresh: Path, figures: Path) -> Iterator[Callable
                 process.stdin.write(f"{json.dumps(line)}\n".encode())
 
         try:
-            tell({"file": str(fresh), "kept": str(figures), "settings": {"memory_limit": settings.memory_limit}})
+            tell({"file": str(fresh), "kept": str(kept), "settings": {"memory_limit": settings.memory_limit}})
             yield tell
         except BaseException:
             process.kill()

@@ -1,7 +1,7 @@
 """Takes what audiences see out of the warehouse: ordered rows as Parquet files, and tells of the tables and views that they become.
 
 Figures of many rows are taken apart: what they are of stands once, under the warehouse's own numbers, and a view puts it
-back. Of the figures only dates are taken out that have others than last time (see keeping.py).
+back. Of these, and of what stays as it is once its period is closed, only what changed is taken out (see keeping.py).
 """
 
 from collections.abc import Iterator
@@ -12,14 +12,15 @@ from typing import Any
 
 import duckdb
 
-from orchestration.closing import attach_warehouse, fingerprint, scratch_connection
+from orchestration.closing import Fingerprint, attach_warehouse, fingerprint, scratch_connection
 from orchestration.errors import UsageWarehouseError
-from orchestration.publishing.audiences import CODED_BY, SERIES, SERIES_CODES, Relation, place
+from orchestration.publishing.audiences import AUDIENCES, SERIES, SERIES_CODES, Relation, place
 from orchestration.publishing.catalog import COLUMNS, RELATIONS
-from orchestration.publishing.keeping import Figures, outdated
+from orchestration.publishing.keeping import Held, by, is_kept
 from orchestration.publishing.writing import literal, name
 from orchestration.settings import Settings
 
+CLOSED = "billing_period in (select billing_period from warehouse.billing.billing_periods where status = 'final')"
 # 128-bit integers, which Parquet would turn into floating point
 WIDE_INTEGERS = ("HUGEINT", "UHUGEINT")
 
@@ -55,30 +56,35 @@ class Extraction:
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
-    kept: dict[str, Figures]
     known: dict[tuple[str, str], str | None]
     comments: dict[tuple[str, str, str], str | None]
     copies: dict[str, Path] = field(default_factory=dict)
+    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
 
     def table(self, audience: str, relation: Relation) -> dict[str, Any]:
         """Copy the relation's rows and tell of the table that they become. Raises UsageWarehouseError where it is missing, as the others here do."""
         shown = self._shown(audience, relation)
-        return shown.told(rows=self._copied(shown))
+        if not relation.settles:
+            return shown.told(rows=self._copied(shown), more=False)
+        rest = replace(shown, rows=f"(from {shown.rows} where ({CLOSED}) is not true)")
+        return shown.told(rows=self._copied(rest), more=True)
 
-    def figures(self, audience: str, relation: Relation) -> dict[str, Any]:
-        """Copy the figures of a coded relation, on dates alone that have others than what is kept for the audience, and tell of the table that they go into."""
-        shown = self._coded(self._shown(audience, relation), relation)
-        dates = outdated(
-            fingerprint(self.connection, f"from {shown.rows}", CODED_BY),
-            self.kept[audience].get((shown.schema, shown.name)),
-        )
-        if dates is not None:
-            rows = f"(from {shown.rows} where list_contains({dates}::date[], {CODED_BY}))"
-            shown = replace(shown, rows=rows)
-        # a row's times and numbers say which it is: the rest need not be compared
-        grain = [name(column.name) for column in shown.columns]
-        grain = grain[: grain.index(name(SERIES_CODES[-1])) + 1]
-        return shown.told(rows=self._copied(shown, order=", ".join(grain)), by=CODED_BY, dates=dates)
+    def held(self, audience: str) -> Held:
+        """What the audience's kept tables have to hold."""
+        relations = [relation for relation in AUDIENCES[audience] if is_kept(relation)]
+        return {
+            (shown.schema, shown.name): self._fingerprint(shown, by(relation))
+            for relation in relations
+            for shown in [self._kept(audience, relation)]
+        }
+
+    def changed(self, audience: str, relation: Relation, values: list[str] | None) -> dict[str, Any]:
+        """Copy those rows of a kept table that have one of the values in the column by which it is kept (None: all), and tell of the table."""
+        shown = self._kept(audience, relation)
+        if values is not None:
+            [kind] = [column.kind for column in shown.columns if column.name == by(relation)]
+            shown = replace(shown, rows=f"(from {shown.rows} where list_contains({values}::{kind}[], {by(relation)}))")
+        return shown.told(rows=self._copied(shown, _order(relation, shown)), by=by(relation), changed=values)
 
     def view(self, audience: str, relation: Relation) -> dict[str, Any]:
         """Tell of the view that shows a coded relation as the warehouse does: figures, and what they are of."""
@@ -96,6 +102,19 @@ class Extraction:
         return shown.told(
             query=f"select {both} from {inside[0]} as figures inner join {inside[1]} as series using ({codes})"
         )
+
+    def _kept(self, audience: str, relation: Relation) -> Shown:
+        """What is kept of a relation from one publishing to the next: the figures of a coded one, the closed periods of one that settles."""
+        shown = self._shown(audience, relation)
+        if relation.coded:
+            return self._coded(shown, relation)
+        return replace(shown, rows=f"(from {shown.rows} where {CLOSED})")
+
+    def _fingerprint(self, shown: Shown, column: str) -> Fingerprint:
+        """That of the rows, taken once for all audiences."""
+        if shown.rows not in self.fingerprints:
+            self.fingerprints[shown.rows] = fingerprint(self.connection, f"from {shown.rows}", column)
+        return self.fingerprints[shown.rows]
 
     def _shown(self, audience: str, relation: Relation) -> Shown:
         rows = f"({_query(relation)})"
@@ -147,14 +166,20 @@ class Extraction:
 
 
 @contextmanager
-def extraction(settings: Settings, folder: Path, kept: dict[str, Figures]) -> Iterator[Extraction]:
-    """A snapshot of the warehouse, from which files are put into the folder. `kept`: each audience's figures of last time."""
+def extraction(settings: Settings, folder: Path) -> Iterator[Extraction]:
+    """A snapshot of the warehouse, from which files are put into the folder."""
     with scratch_connection(settings) as connection:
         attach_warehouse(connection, settings)
         connection.execute("begin transaction")
         known = {row[:2]: row[2] for row in connection.execute(RELATIONS, ["warehouse"]).fetchall()}
         comments = {row[:3]: row[4] for row in connection.execute(COLUMNS, ["warehouse"]).fetchall()}
-        yield Extraction(connection, folder, kept, known, comments)
+        yield Extraction(connection, folder, known, comments)
+
+
+def _order(relation: Relation, shown: Shown) -> str:
+    """How rows are sorted. The times and numbers of figures say which row it is: the rest need not be compared."""
+    columns = [name(column.name) for column in shown.columns]
+    return ", ".join(columns[: columns.index(name(SERIES_CODES[-1])) + 1]) if relation.coded else "all"
 
 
 def _parts(source: str) -> tuple[str, ...]:

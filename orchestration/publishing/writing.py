@@ -1,15 +1,15 @@
-"""Write one database file from Parquet files and the figures kept from last time: a program of its own, run by building.py in a fresh process.
+"""Write one database file from Parquet files and what is kept from last time: a program of its own, run by building.py in a fresh process.
 
 Why a process: DuckDB 1.5 writes the unused rest of its text segments to disk as it finds it in memory (known upstream,
 measured: the bytes differ from run to run), so a file may hold what the process read before. A process that has read
-nothing but the audience's own rows and the numbers that it was shown before has nothing else to leak. With its allocator told to zero memory, and without the
+nothing but the audience's own rows has nothing else to leak. With its allocator told to zero memory, and without the
 FSST compressions, which sample at random, and bit packing, which writes what happens to stand where a value is null, the
 same rows also give the same bytes; long texts may take twice the room.
 
-Standard input brings a line of JSON each: first the file, that of the kept figures and DuckDB's settings, then relation by relation, as they are
-ready, with schema, name, columns (name, type, comment), comment, and rows (a Parquet file: it becomes a table) or query (it
-becomes a view on tables before it). Those with dates come first and are figures to keep: the rows replace those that have
-one of the dates in the column `by` (null: all).
+Standard input brings a line of JSON each: first the file, the kept one and DuckDB's settings, then relation by relation, as they are ready, with
+schema, name, columns (name, type, comment), comment, and rows (a Parquet file: it becomes a table, or `more` rows of one that
+is kept) or query (it becomes a view on tables before it). Those with `changed` come first and are tables to keep: the rows
+replace those that have one of these values in the column `by` (null: all).
 """
 
 import json
@@ -31,20 +31,20 @@ SETTINGS = {
 
 
 def write(lines: Iterator[str]) -> None:
-    """Bring the kept figures up to date, and make of a copy of them the file; relations in the lines' order and their rows in the files' order."""
+    """Bring the kept tables up to date, and make of a copy of them the file; relations in the lines' order and their rows in the files' order."""
     place = json.loads(next(lines))
     told = map(json.loads, lines)
-    figures = []
-    for kept, relations in groupby(told, key=lambda relation: "dates" in relation):
+    copied = []
+    for kept, relations in groupby(told, key=lambda relation: "changed" in relation):
         if kept:
             with opened(place["kept"], place["settings"]) as connection:
                 for relation in relations:
                     bring_up_to_date(connection, relation)
-                    figures.append(relation)
+                    copied.append(relation)
         else:
             shutil.copyfile(place["kept"], place["file"])
             with opened(place["file"], place["settings"]) as connection:
-                for relation in figures:
+                for relation in copied:
                     comment(connection, relation)
                 for relation in relations:
                     make(connection, relation)
@@ -62,22 +62,23 @@ def opened(file: str, settings: dict) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def bring_up_to_date(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
-    """Replace the rows of a table of figures on its dates; nothing is written where there are none, so that the file stays as it is."""
-    dates = relation["dates"]
-    if dates is None:
+    """Replace what changed in a kept table; nothing is written where there is nothing, so that the file stays as it is."""
+    changed = relation["changed"]
+    if changed is None:
         make(connection, relation)
-    elif dates:
-        connection.execute(
-            f"delete from {target(relation)} where list_contains({dates}::date[], {name(relation['by'])})"
-        )
+    elif changed:
+        [kind] = [kind for column, kind, _ in relation["columns"] if column == relation["by"]]
+        gone = f"list_contains({changed}::{kind}[], {name(relation['by'])})"
+        connection.execute(f"delete from {target(relation)} where {gone}")
         connection.execute(f"insert into {target(relation)} {rows_of(relation)}")
 
 
 def make(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
-    """Make one table or view."""
+    """Make one table or view, or add the rest of a table's rows."""
     connection.execute(f"create schema if not exists {name(relation['schema'])}")
     content = relation.get("query") or rows_of(relation)
-    connection.execute(f"create or replace {kind(relation)} {target(relation)} as {content}")
+    how = "insert into {}" if relation.get("more") else f"create or replace {kind(relation)} {{}} as"
+    connection.execute(f"{how.format(target(relation))} {content}")
 
 
 def comment(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:

@@ -129,7 +129,7 @@ create table billing.invoice_lines as
         'provisional' as status, 1 as version
     from usage.usage_monthly inner join reference_accounts using (account_id);
 create table billing.invoice_line_tiers as
-    select line_id, 1 as tier_number, quantity as tier_quantity, 0.25::decimal(38, 12) as unit_price,
+    select line_id, billing_period, 1 as tier_number, quantity as tier_quantity, 0.25::decimal(38, 12) as unit_price,
         null::decimal(38, 12) as flat_fee, precise_amount as tier_amount
     from billing.invoice_lines;
 create table billing.invoices as

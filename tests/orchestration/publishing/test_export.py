@@ -22,6 +22,7 @@ ODD = "../acct/odd"
 MARTS_BY_PERIOD = {
     "usage_monthly", "late_usage", "invoice_lines", "invoices", "billing_periods", "unpriced_usage",
     "ledger_reconciliation", "gate_results", "line_allocations", "credit_balances",
+    "invoice_line_tiers",
 }  # fmt: skip
 
 

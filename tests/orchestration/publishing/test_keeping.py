@@ -1,4 +1,4 @@
-"""Hours and days that are kept from one publishing to the next: what is written again, and that nothing else shows."""
+"""Hours, days and closed periods that are kept from one publishing to the next: what is written again, and that nothing else shows."""
 
 import dataclasses
 import datetime as dt
@@ -9,9 +9,8 @@ import pytest
 from orchestration.closing import fingerprint
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import AUDIENCES, publish
-from orchestration.publishing.audiences import AUDIENCES as ALLOWED
 from orchestration.publishing.extracting import extraction
-from orchestration.publishing.keeping import figures_of, outdated
+from orchestration.publishing.keeping import bring_up_to_date, by, outdated, table_of
 
 MARTS = {"usage.usage_daily": ("finance", "analyst"), "usage.usage_hourly": ("analyst",)}
 TABLES = ("intermediate.int_usage_by_date", "intermediate.int_usage_by_hour")
@@ -55,13 +54,13 @@ def assert_shown(home):
 
 
 def told(home, folder, audience, mart):
-    """What the next publishing tells the writer of a mart's figures, and the dates of the rows that it hands over."""
-    relation = next(relation for relation in ALLOWED[audience] if relation.name == mart)
-    kept = {audience: figures_of(home, home.figures / f"{audience}.duckdb")}
-    with extraction(home, folder, kept) as warehouse:
-        part = warehouse.figures(audience, relation)
-    dates = duckdb.sql(f"select distinct billing_date from '{part['rows']}' order by 1").fetchall()
-    return part["dates"], [str(date) for (date,) in dates]
+    """What the next publishing would tell the writer of a mart that is kept: the dates or periods, and those of the rows that it hands over."""
+    relation = next(relation for relation in AUDIENCES[audience] if relation.name == mart)
+    with extraction(home, folder) as warehouse:
+        changes = bring_up_to_date(home, audience, home.kept / f"{audience}.duckdb", warehouse.held(audience))
+        part = warehouse.changed(audience, relation, changes[table_of(audience, relation)])
+    taken_out = duckdb.sql(f"select distinct {by(relation)} from '{part['rows']}' order by 1").fetchall()
+    return part["changed"], [str(value) for (value,) in taken_out]
 
 
 @pytest.mark.parametrize("mart", MARTS)
@@ -122,10 +121,86 @@ def test_other_columns_are_written_anew(home):
     assert_shown(home)
 
 
-def test_what_is_kept_holds_numbers_alone(home):
-    with duckdb.connect(str(home.figures / "analyst.duckdb"), read_only=True) as kept:
-        kinds = kept.execute("select distinct data_type from duckdb_columns() where not internal order by 1").fetchall()
-    assert [kind for (kind,) in kinds] == ["BIGINT", "DATE", "DECIMAL(38,9)", "HUGEINT", "TIMESTAMP"]
+def test_what_is_taken_out_in_place_is_numbers(home):
+    """Only the tables of figures lose rows while their file goes on."""
+    with duckdb.connect(str(home.kept / "analyst.duckdb"), read_only=True) as kept:
+        kinds = dict(
+            kept.execute(
+                "select table_name, list(distinct data_type) from duckdb_columns() where not internal group by all"
+            ).fetchall()
+        )
+    texts = {
+        table
+        for table, types in kinds.items()
+        if set(types) - {"BIGINT", "HUGEINT", "DATE", "TIMESTAMP", "DECIMAL(38,9)"}
+    }
+    assert texts == {"usage_monthly", "invoice_lines", "invoice_line_tiers", "ledger_reconciliation"}
+    assert kinds.keys() - texts == {"usage_daily_figures", "usage_hourly_figures"}
+
+
+def closed_and_open(home):
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        query = "select list(billing_period) from billing.billing_periods where status {} 'final'"
+        return [warehouse.execute(query.format(sign)).fetchone()[0] for sign in ("=", "<>")]
+
+
+@pytest.mark.parametrize("mart", ["usage.usage_monthly", "billing.invoice_lines", "billing.invoice_line_tiers"])
+def test_closed_periods_are_taken_out_once(home, tmp_path, mart):
+    [closed, [still_open]] = closed_and_open(home)
+    assert closed and told(home, tmp_path, "finance", mart) == ([], [])
+    change(home, f"update billing.billing_periods set status = 'final' where billing_period = '{still_open}'")
+    assert told(home, tmp_path, "finance", mart) == ([still_open], [still_open])
+
+
+def test_open_periods_are_not_kept_and_published_anew(home):
+    [closed, [still_open]] = closed_and_open(home)
+    change(home, f"update billing.invoice_lines set amount = amount + 1 where billing_period = '{still_open}'")
+    publish(home)
+    query = "select * from billing.invoice_lines order by all"
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        expected = warehouse.execute(query).fetchall()
+    for audience in AUDIENCES:
+        with duckdb.connect(str(home.published / f"{audience}.duckdb"), read_only=True) as connection:
+            assert connection.execute(query).fetchall() == expected
+        with duckdb.connect(str(home.kept / f"{audience}.duckdb"), read_only=True) as kept:
+            assert kept.execute("select distinct billing_period from billing.invoice_lines").fetchall() == [
+                (closed[0],)
+            ]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update {mart} set {text} = 'another' where {text} = 'former-text'",
+        "delete from {mart} where {text} = 'former-text'",
+        "delete from {mart}",
+        "update {mart} set {text} = 'another' where {text} = 'former-text'; alter table {mart} add column more integer",
+        "update {mart} set {text} = 'another' where {text} = 'former-text'; delete from billing.billing_periods",
+    ],
+)
+@pytest.mark.parametrize(("mart", "text"), [("billing.invoice_lines", "region"), ("usage.usage_monthly", "sku")])
+def test_no_text_of_a_closed_period_stays_that_is_not_in_it_any_more(home, mart, text, statement):
+    [[closed], _] = closed_and_open(home)
+    change(home, f"update {mart} set {text} = 'former-text' where billing_period = '{closed}'")
+    publish(home)
+    files = [folder / f"{audience}.duckdb" for folder in (home.published, home.kept) for audience in AUDIENCES]
+    assert all(b"former-text" in file.read_bytes() for file in files)
+    change(home, statement.format(mart=mart, text=text))
+    publish(home)
+    assert not any(b"former-text" in file.read_bytes() for file in files)
+    query = f"select * from {mart} order by all"
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        expected = warehouse.execute(query).fetchall()
+    for audience in AUDIENCES:
+        with duckdb.connect(str(home.published / f"{audience}.duckdb"), read_only=True) as connection:
+            assert connection.execute(query).fetchall() == expected
+
+
+def test_a_table_that_nobody_is_shown_any_more_goes(home):
+    run(home.kept / "finance.duckdb", "create table usage.former as select 'former-text' as text")
+    publish(home)
+    for folder in (home.published, home.kept):
+        assert b"former-text" not in (folder / "finance.duckdb").read_bytes()
 
 
 def test_no_former_text_stays_in_a_published_file(home):
@@ -171,17 +246,17 @@ def run(file, statement):
 @pytest.mark.parametrize("how", SPOILT)
 def test_what_is_kept_is_not_trusted(home, how):
     spread(home)
-    SPOILT[how](home.figures / "analyst.duckdb")
+    SPOILT[how](home.kept / "analyst.duckdb")
     publish(home)
     assert_shown(home)
-    assert {path.name for path in home.figures.iterdir()} == {f"{audience}.duckdb" for audience in AUDIENCES}
+    assert {path.name for path in home.kept.iterdir()} == {f"{audience}.duckdb" for audience in AUDIENCES}
 
 
 def test_a_publishing_that_failed_costs_the_kept_figures_alone(home):
     change(home, "alter table operations.pipeline_slis rename to away")
     with pytest.raises(UsageWarehouseError, match="pipeline_slis is missing"):
         publish(home)
-    assert list(home.figures.iterdir()) == []
+    assert list(home.kept.iterdir()) == []
     change(home, "alter table operations.away rename to pipeline_slis")
     publish(home)
     assert_shown(home)
@@ -194,7 +269,7 @@ def test_kept_figures_and_figures_written_at_once_give_the_same_rows(home, tmp_p
         change(home, f"update {table} set quantity = quantity + 1 where billing_date = '{dates_of(home, table)[7]}'")
     publish(home)
     grown = (home.published / "analyst.duckdb").rename(tmp_path / "grown.duckdb")
-    for file in home.figures.iterdir():
+    for file in home.kept.iterdir():
         file.unlink()
     publish(dataclasses.replace(home, threads=1))
     with duckdb.connect() as connection:
