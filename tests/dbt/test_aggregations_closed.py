@@ -5,10 +5,12 @@ import shutil
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from orchestration import closing, operations
 from orchestration.closing.receipts import read_receipt
+from orchestration.errors import UsageWarehouseError
 from tests.dbt.small_house import Row, SmallHouse, instant
 from tests.end_to_end.house import state
 
@@ -172,3 +174,21 @@ def test_the_nightly_state_is_that_of_a_full_rebuild(house: SmallHouse, tmp_path
     shutil.copytree(house.settings.home, rebuilt.settings.home)
     rebuilt.build("2026-11-06 00:00", full_refresh=True, test=False)
     assert state(rebuilt.settings) == state(house.settings)
+
+
+def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(house: SmallHouse, tmp_path: Path) -> None:
+    """A tier of October has another unit price than its receipt; October was closed on batch 2, and batch 3 has passed."""
+    damaged = SmallHouse(tmp_path)
+    shutil.copytree(house.settings.home, damaged.settings.home)
+
+    def change(statement: str) -> None:
+        with duckdb.connect(str(damaged.settings.warehouse)) as connection:
+            connection.execute(statement)
+
+    change("update billing.invoice_line_tiers set unit_price = unit_price + 1 where billing_period = '2026-10'")
+    damaged.build("2026-11-06 00:00")
+    for how in ({"select": ["final_lines_are_the_frozen_ones"]}, {}):
+        change("update intermediate.int_batches_tested set tested_batch_id = 2")
+        with pytest.raises(UsageWarehouseError, match="final_lines_are_the_frozen_ones"):
+            damaged.build("2026-11-06 00:00", **how)
+    damaged.build("2026-11-06 00:00", full_refresh=True)

@@ -2,9 +2,15 @@
 -- question about some of its lines, and hold only what differs: `known` (all that is known of an account's SKU with late usage in a closed period, for
 -- adjustments), and where finance has booked something to compare with, `known_to_ledger` (without what came after finance booked it), `with_duplicates`
 -- (as if duplicates counted), `with_unattributed` (with the usage of keys that stand for the account at another time only, which finance may have booked
--- by its own list). What sums or counts is rated by the days that are rated alike (billing_date is the first of them). A level is rated by day: each
--- day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure. A figure that does not add up
--- stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
+-- by its own list). What sums or counts is rated by the days that are rated alike (billing_date is the first of them), but by day where a scenario changes
+-- it. A level is rated by day: each day's share is what the rounded figure of the period so far grows by, so that the shares sum to the period's figure.
+-- A figure that does not add up stands on one day of the period. The scenarios for the ledger leave out levels, and unattributed usage that does not add up.
+-- A month of days that are rated alike is one row: a thirtieth of the work. A day beyond 10⁹ stands alone, because a price may be too high for it.
+{%- set span_of_day %}
+        date_trunc('month', billing_date)::date as first_of_period,
+        greatest(account_bound, price_bound) as span_from,
+        if(abs(quantity) < 1000000000, null, billing_date) as alone_on
+{%- endset %}
 with periods as (
     select * from {{ ref('int_periods_dated') }}
 ),
@@ -58,14 +64,11 @@ price_dates as (
     group by all
 ),
 
--- A month of days that are rated alike is one row: a thirtieth of the work. A day beyond 10⁹ stands alone, because a price may be too high for it.
 coded_spans as (
     select
         account_number,
         item_id,
-        date_trunc('month', billing_date)::date as first_of_period,
-        greatest(account_bound, price_bound) as span_from,
-        if(abs(quantity) < 1000000000, null, billing_date) as alone_on,
+        {{- span_of_day }},
         min(billing_date) as billing_date,
         max(billing_date) as last_billing_date,
         max(abs(quantity)) as largest_day_quantity,
@@ -79,26 +82,11 @@ coded_spans as (
 
 spans as (
     select
+        coded_spans.*,
         strftime(coded_spans.first_of_period, '%Y-%m') as billing_period,
-        coded_spans.billing_date,
-        coded_spans.last_billing_date,
-        coded_spans.largest_day_quantity,
-        {{ described_columns() }},
-        coded_spans.quantity,
-        coded_spans.event_count
+        {{ described_columns() }}
     from coded_spans
     {{ join_described('coded_spans') }}
-),
-
-days as (
-    select
-        strftime(coded_days.billing_date, '%Y-%m') as billing_period,
-        coded_days.billing_date,
-        {{ described_columns() }},
-        coded_days.quantity,
-        coded_days.event_count
-    from coded_days
-    {{ join_described('coded_days') }}
 ),
 
 postings as (
@@ -124,6 +112,7 @@ entries_{{ outcome }} as (
         *,
         strftime(billing_date, '%Y-%m') as billing_period
     from {{ ref('int_events_attributed') }}
+    {% if outcome != 'unattributed' %}semi join open_dates using (billing_date){% endif %}
     where outcome = '{{ outcome }}' and event_weight <> 0 and {{ aggregates_by('aggregation', 'adding') }}
 ),
 {%- endfor %}
@@ -187,16 +176,6 @@ billed as (
     from (
         select billing_period, account_id, metric, sku, region, unit, billing_date, last_billing_date, largest_day_quantity, quantity, event_count, 'sum' as kind
         from spans
-        union all by name
-        select * from figures_and_levels
-    ) as usage
-    inner join open_periods using (billing_period)
-),
-
-billed_by_day as (
-    select usage.*
-    from (
-        select billing_period, account_id, metric, sku, region, unit, billing_date, quantity, event_count, 'sum' as kind from days
         union all by name
         select * from figures_and_levels
     ) as usage
@@ -308,15 +287,78 @@ changed as (
     select *, 'figure' as kind from other_figures
 ),
 
--- beside what changes in a scenario, the rest of the usage of the same accounts' SKUs
+-- The rest of the usage of accounts' SKUs in which a scenario changes something: days with a change as they are billed, so that usage which is taken
+-- back leaves nothing; and spans without these days.
+changed_keys as (
+    select distinct scenario, billing_period, account_id, sku from changed where scenario <> 'known'
+),
+
+changed_days as (
+    select distinct changed.scenario, series.account_number, series.item_id, changed.billing_date
+    from changed
+    inner join (select distinct account_number, item_id, account_id, metric, sku, region, unit from spans) as series
+        using (account_id, metric, sku, region, unit)
+    where changed.scenario <> 'known'
+),
+
+billed_on_changed_days as (
+    select
+        changed_days.*,
+        coded_days.quantity,
+        coded_days.event_count,
+        {{- span_of_day }}
+    from coded_days
+    inner join changed_days using (account_number, item_id, billing_date)
+    inner join account_dates using (account_number, billing_date)
+    inner join price_dates using (billing_date)
+),
+
+changed_spans as (
+    select
+        scenario, account_number, item_id, first_of_period, span_from, alone_on,
+        sum(quantity)::decimal(38, 9) as quantity,
+        sum(event_count)::bigint as event_count
+    from billed_on_changed_days
+    group by all
+),
+
+rest_of_spans as (
+    select
+        changed_keys.scenario,
+        spans.* replace (
+            spans.quantity - coalesce(changed_spans.quantity, 0) as quantity,
+            spans.event_count - coalesce(changed_spans.event_count, 0) as event_count
+        )
+    from spans
+    inner join changed_keys using (billing_period, account_id, sku)
+    left join changed_spans
+        on changed_keys.scenario = changed_spans.scenario and spans.account_number = changed_spans.account_number
+        and spans.item_id = changed_spans.item_id and spans.first_of_period = changed_spans.first_of_period
+        and spans.span_from is not distinct from changed_spans.span_from and spans.alone_on is not distinct from changed_spans.alone_on
+),
+
 unchanged as (
-    select keys.scenario, billed.*
-    from billed_by_day as billed
-    inner join (select distinct scenario, billing_period, account_id, sku from changed where scenario <> 'known') as keys
-        using (billing_period, account_id, sku)
+    select scenario, billing_period, account_id, metric, sku, region, unit, billing_date, last_billing_date, largest_day_quantity, quantity, event_count, 'sum' as kind
+    from rest_of_spans
+    union all by name
+    select
+        days.scenario,
+        strftime(days.billing_date, '%Y-%m') as billing_period,
+        {{ described_series() }},
+        days.billing_date,
+        days.quantity,
+        days.event_count,
+        'sum' as kind
+    from billed_on_changed_days as days
+    {{ join_described('days') }}
+    union all by name
+    select changed_keys.scenario, figures_and_levels.*
+    from figures_and_levels
+    inner join changed_keys using (billing_period, account_id, sku)
     anti join other_figures
-        on billed.kind = 'figure' and keys.scenario = other_figures.scenario and billed.billing_period = other_figures.billing_period
-        and billed.account_id = other_figures.account_id and billed.sku = other_figures.sku
+        on figures_and_levels.kind = 'figure' and changed_keys.scenario = other_figures.scenario
+        and figures_and_levels.billing_period = other_figures.billing_period
+        and figures_and_levels.account_id = other_figures.account_id and figures_and_levels.sku = other_figures.sku
 ),
 
 scenarios as (
@@ -333,7 +375,7 @@ summed as (
     select
         scenario, billing_period, account_id, metric, sku, region, unit, billing_date,
         max(coalesce(last_billing_date, billing_date)) as last_billing_date,
-        coalesce(max(largest_day_quantity), abs(sum(quantity)))::decimal(38, 9) as largest_day_quantity,
+        greatest(max(largest_day_quantity), abs(sum(if(largest_day_quantity is null, quantity, null))))::decimal(38, 9) as largest_day_quantity,
         sum(quantity)::decimal(38, 9) as quantity,
         sum(event_count)::bigint as event_count
     from scenarios

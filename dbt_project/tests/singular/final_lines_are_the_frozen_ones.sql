@@ -8,9 +8,9 @@ select '{{ mart }}' as mart, line_id, sum(copies) as surplus
 from (
     select {{ shown }}, 1 as copies
     from {{ ref(mart) }}
-    where billing_period in (select billing_period from {{ ref('stg_finalized__receipts') }})
+    where billing_period in (select billing_period from {{ ref('stg_finalized__receipts') }}) and {{ untested('close') }}
     union all
-    select {{ shown }}, -1 from {{ ref('stg_finalized__' ~ mart) }}
+    select {{ shown }}, -1 from {{ ref('stg_finalized__' ~ mart) }} where {{ untested('close') }}
 )
 group by {{ shown }}
 having sum(copies) <> 0
