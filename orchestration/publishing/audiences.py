@@ -1,7 +1,7 @@
 """Who sees what: an allow-list of relations per audience. What does not stand here is not published.
 
-Single events are not: a file is written anew as a whole, and would grow with all of history; billing.line_entries in the
-warehouse and `usage explain` show those behind a line. Finance's file holds no PII. Keys that nobody owns are shown, as
+Single events are not: a file would be as large as all of history; billing.line_entries in the warehouse and
+`usage explain` show those behind a line. Finance's file holds no PII. Keys that nobody owns are shown, as
 they must be traced, but the value of an API key is a credential: of it finance sees the last four characters only.
 """
 

@@ -2,11 +2,16 @@
 -- is running; with its end and its state. `is_billed`: what needs no usage (flat prices, fees, subscriptions, minimums) is due. That is every period
 -- in which anybody has usage, and a gap between two of them, unless it is longer than three years: that is no pause but one event with a clock that is
 -- off, and would open hundreds of months. Where nobody has used anything yet: every month from the first plan, subscription or commitment on.
-with recursive usage as (
-    select distinct billing_period from {{ ref('int_postings_by_period') }}
+with recursive dates as (
+    select distinct billing_date from {{ ref('int_usage_posted') }}
     union
     -- a level is usage in every month that it carries into
-    select distinct strftime(billing_date, '%Y-%m') from {{ ref('usage_daily') }} where {{ aggregates_by('aggregation', 'level') }}
+    select distinct billing_date from {{ ref('int_usage_by_date') }}
+    where item_id in (select item_id from {{ ref('int_kinds_decided') }} where {{ aggregates_by('aggregation', 'level') }})
+),
+
+usage as (
+    select distinct strftime(billing_date, '%Y-%m') as billing_period from dates
 ),
 
 receipts as (

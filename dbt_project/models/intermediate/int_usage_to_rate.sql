@@ -105,6 +105,19 @@ levels as (
     select * from {{ ref('int_levels_by_hour') }}
 ),
 
+ledger as (
+    select billing_period, account_id, sku, max(posted_at) as posted_at
+    from {{ ref('stg_reference__finance_ledger') }}
+    group by all
+),
+
+-- the days of open months of which finance has booked something: of no others events are read, and of none where nothing is booked
+booked_dates as (
+    select open_dates.billing_date
+    from open_dates
+    semi join ledger on strftime(open_dates.billing_date, '%Y-%m') = ledger.billing_period
+),
+
 {%- for outcome in ['attributed', 'duplicate', 'unattributed'] %}
 
 entries_{{ outcome }} as (
@@ -112,8 +125,11 @@ entries_{{ outcome }} as (
         *,
         strftime(billing_date, '%Y-%m') as billing_period
     from {{ ref('int_events_attributed') }}
-    {% if outcome != 'unattributed' %}semi join open_dates using (billing_date){% endif %}
-    where outcome = '{{ outcome }}' and event_weight <> 0 and {{ aggregates_by('aggregation', 'adding') }}
+    where
+        outcome = '{{ outcome }}' and event_weight <> 0 and {{ aggregates_by('aggregation', 'adding') }}
+        {# whose date is not known yet may be a day off #}
+        {{ "and event_ts::date in (select unnest([billing_date - 1, billing_date, billing_date + 1]) from booked_dates)" if outcome == 'unattributed'
+            else "and billing_date in (select billing_date from booked_dates)" }}
 ),
 {%- endfor %}
 
@@ -129,12 +145,6 @@ attribution_keys as (
 
 accounts as (
     select account_id, coalesce(billing_timezone, 'UTC') as billing_timezone from {{ ref('stg_reference__accounts') }}
-),
-
-ledger as (
-    select billing_period, account_id, sku, max(posted_at) as posted_at
-    from {{ ref('stg_reference__finance_ledger') }}
-    group by all
 ),
 
 by_day as (
