@@ -82,7 +82,7 @@
 {#
     quantity (DECIMAL with `digits` behind the point) × price (DECIMAL(38,12)) / per (1, or 100 for a percentage) as DECIMAL(38,12), rounded once, half
     away from zero, at the 12th digit. What fits into 18 digits is one product of DuckDB's own, of 38 digits at most: nearly every row, at a
-    hundredth of the time. Else the whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units
+    hundredth of the time; and what is null, such as an amount without a rate of exchange, goes the same way. Else the whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units
     at 10⁶ are both exact.
 #}
 {% macro quantity_times_price(quantity, price, per=1, digits=9) -%}
@@ -91,7 +91,10 @@
     {%- set whole = '(trunc(' ~ quantity ~ ')::hugeint * ' ~ price_twelfths ~ ')' -%}
     {%- set fraction = '((' ~ quantity ~ ' - trunc(' ~ quantity ~ ')) * ' ~ scale ~ ')::hugeint * ' ~ price_twelfths -%}
     case
-        when abs({{ quantity }}) < 1{{ '0' * (18 - digits) }} and abs({{ price }}) < 1000000 and {{ per }} in (1, 100)
+        when coalesce(
+            abs({{ quantity }}) < 1{{ '0' * (18 - digits) }} and abs({{ price }}) < 1000000 and {{ per }} in (1, 100),
+            ({{ quantity }}) is null or ({{ price }}) is null
+        )
             then round(
                 ({{ quantity }})::decimal(18, {{ digits }}) * ({{ price }})::decimal(18, 12)
                 {%- if per != 1 %} * if({{ per }} = 100, 0.01, 1)::decimal(3, 2){% endif %}, 12

@@ -115,10 +115,14 @@ def test_quantity_times_price_is_exact_whether_it_fits_into_18_digits_or_not(dig
         connection.execute(
             f"create table t (number int, quantity decimal(38, {digits}), price decimal(38, 12), per int)"
         )
-        connection.execute(f"insert into t values {values}, (-1, null, 1, 1), (-2, 1, null, 1)")
+        # nothing times something, on either side of the limits, and a share of nobody knows what
+        nothing = ["null, 1, 1", "1, null, 1", "null, 1000000, 1", "10000000000, null, 100", "null, null, 1"]
+        nothing += ["1, 1, null"] if per == "per" else []
+        nulls = ", ".join(f"({-number}, {row})" for number, row in enumerate(nothing, 1))
+        connection.execute(f"insert into t values {values}, {nulls}")
         expression = macro("quantity", "price", per if per == "per" else int(per), digits)
         rows = connection.execute(f"select number, {expression} as r, typeof(r) from t").fetchall()
     found = {number: value for number, value, _ in rows}
     assert {kind for *_, kind in rows} == {"DECIMAL(38,12)"}
-    assert found.pop(-1) is None and found.pop(-2) is None
+    assert [found.pop(-number) for number, _ in enumerate(nothing, 1)] == [None] * len(nothing)
     assert found == {number: product(*row) for number, row in enumerate(given)}
