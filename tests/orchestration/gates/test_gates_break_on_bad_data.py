@@ -250,6 +250,12 @@ FAULTS = (
         "us",
     ),
     Fault(
+        "a posting stands twice, each the same as its hour",
+        f"insert into {POSTED} from {POSTED} where item_id = 103",
+        ("postings_sum_to_hourly",),
+        "10.000000000",
+    ),
+    Fault(
         "the hours show more than was posted",
         _in(EVERY_ROLLUP[:1], "quantity = quantity - 0.000000001", "account_id = 'blue'"),
         ("postings_sum_to_hourly",),
