@@ -81,6 +81,34 @@ from doubled {DESCRIBED}
     )
 
 
+def _sides(key: str, parts: str, whole: str) -> str:
+    """CTE: the rows of both, and which are parts."""
+    return f"""sides as not materialized (
+    select {key}, quantity, event_count, true as is_part from {parts}
+    union all
+    select {key}, quantity, event_count, false from {whole}
+)"""
+
+
+def _compared(key: str, shown: str, doubtful: str, described: str) -> str:
+    """The sums of both sides of the keys that stand in the CTE `doubtful`, where they differ."""
+    return f"""compared as (
+    select
+        {key},
+        coalesce(sum(quantity) filter (where is_part), 0) as summed_quantity,
+        coalesce(sum(quantity) filter (where not is_part), 0) as shown_quantity,
+        coalesce(sum(event_count) filter (where is_part), 0) as summed_event_count,
+        coalesce(sum(event_count) filter (where not is_part), 0) as shown_event_count
+    from sides
+    where hash({key}) in (select hash({key}) from {doubtful})
+    group by {key}
+)
+select {shown}, summed_quantity, shown_quantity, summed_event_count, shown_event_count
+from compared {described} left join metrics using (metric)
+where summed_event_count <> shown_event_count or ({ADDS_UP} and summed_quantity <> shown_quantity)
+"""
+
+
 def _sums(name: str, parts: str, whole: str, times: str = "", coded: tuple[str, str] | None = None) -> Gate:
     """The parts add up to the whole, both ways: a missing key counts as zero. `coded`: both with numbers in the place of texts."""
     left, right = coded or (parts, whole)
@@ -95,30 +123,12 @@ def _sums(name: str, parts: str, whole: str, times: str = "", coded: tuple[str, 
         reads=(left, right, "metrics", *(("holders", "items") if coded else ())),
         # first the keys that differ, of which there are few or none, and then both sides of those: half the time
         breaks=f"""
-with sides as not materialized (
-    select {key}, quantity, event_count, true as is_part from {left}
-    union all
-    select {key}, quantity, event_count, false from {right}
-), differing as (
+with {_sides(key, left, right)}, differing as (
     select {key}
     from sides
     group by {key}
     having coalesce(sum(if(is_part, quantity, -quantity)), 0) <> 0 or coalesce(sum(if(is_part, event_count, -event_count)), 0) <> 0
-), compared as (
-    select
-        {key},
-        coalesce(sum(quantity) filter (where is_part), 0) as summed_quantity,
-        coalesce(sum(quantity) filter (where not is_part), 0) as shown_quantity,
-        coalesce(sum(event_count) filter (where is_part), 0) as summed_event_count,
-        coalesce(sum(event_count) filter (where not is_part), 0) as shown_event_count
-    from sides
-    where hash({key}) in (select hash({key}) from differing)
-    group by {key}
-)
-select {shown}, summed_quantity, shown_quantity, summed_event_count, shown_event_count
-from compared {described} left join metrics using (metric)
-where summed_event_count <> shown_event_count or ({ADDS_UP} and summed_quantity <> shown_quantity)
-""",
+), {_compared(key, shown, "differing", described)}""",
         order_by=shown,
     )
 
@@ -168,25 +178,7 @@ with pairs as not materialized (
     select {key} from {parts_read} where billing_date in (select date from doubtful)
     union all
     select {key} from {whole_read} where billing_date in (select date from doubtful)
-), sides as not materialized (
-    select {key}, quantity, event_count, true as is_part from {parts_read}
-    union all
-    select {key}, quantity, event_count, false from {whole_read}
-), compared as (
-    select
-        {key},
-        coalesce(sum(quantity) filter (where is_part), 0) as summed_quantity,
-        coalesce(sum(quantity) filter (where not is_part), 0) as shown_quantity,
-        coalesce(sum(event_count) filter (where is_part), 0) as summed_event_count,
-        coalesce(sum(event_count) filter (where not is_part), 0) as shown_event_count
-    from sides
-    where hash({key}) in (select hash({key}) from suspects)
-    group by {key}
-)
-select {shown}, summed_quantity, shown_quantity, summed_event_count, shown_event_count
-from compared {DESCRIBED} left join metrics using (metric)
-where summed_event_count <> shown_event_count or ({ADDS_UP} and summed_quantity <> shown_quantity)
-""",
+), {_sides(key, parts_read, whole_read)}, {_compared(key, shown, "suspects", DESCRIBED)}""",
         order_by=shown,
     )
 

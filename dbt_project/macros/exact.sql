@@ -82,8 +82,8 @@
 {#
     quantity (DECIMAL with `digits` behind the point) × price (DECIMAL(38,12)) / per (1, or 100 for a percentage) as DECIMAL(38,12), rounded once, half
     away from zero, at the 12th digit. What fits into 18 digits is one product of DuckDB's own, of 38 digits at most: nearly every row, at a
-    hundredth of the time; and what is null, such as an amount without a rate of exchange, goes the same way. Else the whole part and the part behind the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units
-    at 10⁶ are both exact.
+    hundredth of the time; and what is null, such as an amount without a rate of exchange, goes the same way. Else the whole part and the part behind
+    the point are multiplied on their own: 10¹⁸ units at 10⁻¹² and 10⁹ units at 10⁶ are both exact.
 #}
 {% macro quantity_times_price(quantity, price, per=1, digits=9) -%}
     {%- set scale = '1' ~ '0' * digits -%}

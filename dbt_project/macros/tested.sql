@@ -1,7 +1,7 @@
 {#
     A nightly build tests what it brought: of ledgers the entries of batches that no build has tested yet, of figures by date the dates that those touch, of
-    what is frozen the periods that were closed since. All else was tested the night it came, and the gates look at the whole of a period before it closes. A full refresh, `dbt test`, and a build of a part look at
-    everything.
+    what is frozen the periods that were closed since. All else was tested the night it came, and the gates look at the whole of a period before it closes.
+    A full refresh, `dbt test`, and a build of a part look at everything.
 #}
 {% macro tested_batch() -%}
     {%- set known = namespace(batch=0) -%}

@@ -22,7 +22,7 @@ from orchestration.publishing import writing
 from orchestration.publishing.audiences import AUDIENCES
 from orchestration.publishing.catalog import COLUMNS, RELATIONS, TABLES
 from orchestration.publishing.extracting import Extraction, extraction
-from orchestration.publishing.keeping import Changes, bring_up_to_date, is_kept, keep, table_of, taken
+from orchestration.publishing.keeping import Changes, find_changes, is_kept, keep, table_of, taken
 from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
 
@@ -47,7 +47,7 @@ def publish(settings: Settings) -> list[Path]:
         }
         with extraction(settings, aside) as warehouse:
             changes = {
-                audience: bring_up_to_date(settings, audience, file, warehouse.held(audience))
+                audience: find_changes(settings, audience, file, warehouse.held(audience))
                 for audience, file in kept.items()
             }
             _tell(writers, warehouse, changes)

@@ -16,7 +16,7 @@ from orchestration.closing import Fingerprint, attach_warehouse, fingerprint, sc
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing.audiences import AUDIENCES, SERIES, SERIES_CODES, Relation, place
 from orchestration.publishing.catalog import COLUMNS, RELATIONS
-from orchestration.publishing.keeping import Held, by, is_kept
+from orchestration.publishing.keeping import Held, by, is_kept, table_of
 from orchestration.publishing.writing import literal, name
 from orchestration.settings import Settings
 
@@ -71,11 +71,10 @@ class Extraction:
 
     def held(self, audience: str) -> Held:
         """What the audience's kept tables have to hold."""
-        relations = [relation for relation in AUDIENCES[audience] if is_kept(relation)]
         return {
-            (shown.schema, shown.name): self._fingerprint(shown, by(relation))
-            for relation in relations
-            for shown in [self._kept(audience, relation)]
+            table_of(audience, relation): self._fingerprint(self._kept(audience, relation), by(relation))
+            for relation in AUDIENCES[audience]
+            if is_kept(relation)
         }
 
     def changed(self, audience: str, relation: Relation, values: list[str] | None) -> dict[str, Any]:
@@ -89,14 +88,13 @@ class Extraction:
     def view(self, audience: str, relation: Relation) -> dict[str, Any]:
         """Tell of the view that shows a coded relation as the warehouse does: figures, and what they are of."""
         shown = self._shown(audience, relation)
-        texts, figures = self._texts(shown), self._coded(shown, relation)
+        texts = self._texts(shown)
         both = ", ".join(
             f"{'series' if column in texts else 'figures'}.{name(column.name)}" for column in shown.columns
         )
         # without the name of the file, so that it can be opened under another one
         inside = [
-            f"{name(schema)}.{name(table)}"
-            for schema, table in ((figures.schema, figures.name), place(audience, SERIES))
+            f"{name(schema)}.{name(table)}" for schema, table in (table_of(audience, relation), place(audience, SERIES))
         ]
         codes = ", ".join(SERIES_CODES)
         return shown.told(
@@ -107,7 +105,7 @@ class Extraction:
         """What is kept of a relation from one publishing to the next: the figures of a coded one, the closed periods of one that settles."""
         shown = self._shown(audience, relation)
         if relation.coded:
-            return self._coded(shown, relation)
+            return replace(self._coded(shown, relation), name=table_of(audience, relation)[1])
         return replace(shown, rows=f"(from {shown.rows} where {CLOSED})")
 
     def _fingerprint(self, shown: Shown, column: str) -> Fingerprint:
@@ -143,7 +141,6 @@ class Extraction:
         columns = (*shown.columns[:first], *codes, *figures)
         return replace(
             shown,
-            name=f"{shown.name}_figures",
             rows=f"(select {', '.join(name(column.name) for column in columns)} from {rows})",
             columns=columns,
             comment=f"The figures of {shown.schema}.{shown.name}, which shows them with what they are of.",

@@ -51,7 +51,7 @@ def keep(settings: Settings, audience: str, mine: Path) -> None:
     mine.replace(settings.kept / f"{audience}.duckdb")
 
 
-def bring_up_to_date(settings: Settings, audience: str, file: Path, now: Held) -> Changes:
+def find_changes(settings: Settings, audience: str, file: Path, now: Held) -> Changes:
     """What has to be written into a kept file, so that it holds what is so now. A file that cannot be brought there in place is removed."""
     columns = {table_of(audience, relation): by(relation) for relation in AUDIENCES[audience] if is_kept(relation)}
     texts = {table_of(audience, relation) for relation in AUDIENCES[audience] if relation.settles}

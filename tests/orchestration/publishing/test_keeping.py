@@ -10,7 +10,7 @@ from orchestration.closing import fingerprint
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import AUDIENCES, publish
 from orchestration.publishing.extracting import extraction
-from orchestration.publishing.keeping import bring_up_to_date, by, outdated, table_of
+from orchestration.publishing.keeping import by, find_changes, outdated, table_of
 
 MARTS = {"usage.usage_daily": ("finance", "analyst"), "usage.usage_hourly": ("analyst",)}
 TABLES = ("intermediate.int_usage_by_date", "intermediate.int_usage_by_hour")
@@ -57,7 +57,7 @@ def told(home, folder, audience, mart):
     """What the next publishing would tell the writer of a mart that is kept: the dates or periods, and those of the rows that it hands over."""
     relation = next(relation for relation in AUDIENCES[audience] if relation.name == mart)
     with extraction(home, folder) as warehouse:
-        changes = bring_up_to_date(home, audience, home.kept / f"{audience}.duckdb", warehouse.held(audience))
+        changes = find_changes(home, audience, home.kept / f"{audience}.duckdb", warehouse.held(audience))
         part = warehouse.changed(audience, relation, changes[table_of(audience, relation)])
     taken_out = duckdb.sql(f"select distinct {by(relation)} from '{part['rows']}' order by 1").fetchall()
     return part["changed"], [str(value) for (value,) in taken_out]

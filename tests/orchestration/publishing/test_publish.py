@@ -99,7 +99,6 @@ def test_what_is_taken_apart_may_be_null_and_keeps_its_rows(home):
     change_warehouse(
         home,
         """
-        -- of figures that stay, of none, and of two that are added
         create temp table strange as
             select series.* replace (101 + number as item_id, null as region, if(number = 1, null, sku) as sku)
             from (from intermediate.int_usage_series limit 1) as series cross join range(3) as numbers (number);
@@ -192,6 +191,7 @@ def test_equal_content_gives_equal_bytes_on_any_number_of_threads(home):
     before = [entry[2] for entry in state(home)]
     for path in files(home):
         path.unlink()
+    shutil.rmtree(home.kept)
     publish(dataclasses.replace(home, threads=1))
     assert [entry[2] for entry in state(home)] == before
 
@@ -213,6 +213,7 @@ def test_large_tables_of_texts_give_equal_bytes_too(home):
     )
     hashes = set()
     for _ in range(2):
+        shutil.rmtree(home.kept)
         publish(home)
         hashes.add(hashlib.sha256((home.published / "analyst.duckdb").read_bytes()).hexdigest())
         (home.published / "analyst.duckdb").unlink()
