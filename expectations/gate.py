@@ -3,6 +3,9 @@
 A gate's SQL is constant text. What changes from run to run (period, days, cutoff) is one row, the *scope*: it is the
 batch that the suite runs on, and every gate reads it as `{batch}`. So the stored suite, the Data Docs and the evidence
 shown for a failed gate all come from the same words.
+
+Gates that look at millions of rows look at them by day: in a nightly run at the days that its batches touched, before a
+close at all of them.
 """
 
 import re
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from expectations.relations import RELATIONS
+from expectations.relations import RELATIONS, TO_LOOK_AT
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -20,10 +23,14 @@ PERIOD = re.compile(r"2[0-9]{3}-(0[1-9]|1[0-2])")  # no event is older than the 
 
 @dataclass(frozen=True)
 class Scope:
-    """What a run of the gates looks at: the marts of `billing_period` (`YYYY-MM`), postings ≤ `cutoff_batch_id`."""
+    """What a run of the gates looks at: the marts of `billing_period` (`YYYY-MM`), postings ≤ `cutoff_batch_id`.
+
+    `days` are those that gates by day look at: the first, and the one after the last. None: the whole period's.
+    """
 
     billing_period: str
     cutoff_batch_id: int
+    days: tuple[date, date] | None = None
 
     def __post_init__(self) -> None:
         if not PERIOD.fullmatch(self.billing_period):
@@ -41,9 +48,11 @@ class Scope:
 
     def sql(self) -> str:
         """The scope as a one-row query."""
+        from_date, until_date = self.days or (self.first_date, self.next_date)
         return (
             f"select '{self.billing_period}' as billing_period, date '{self.first_date}' as first_date, "
-            f"date '{self.next_date}' as next_date, cast({self.cutoff_batch_id:d} as bigint) as cutoff_batch_id"
+            f"date '{self.next_date}' as next_date, cast({self.cutoff_batch_id:d} as bigint) as cutoff_batch_id, "
+            f"date '{from_date}' as from_date, date '{until_date}' as until_date"
         )
 
 
@@ -66,6 +75,11 @@ class Gate:
     breaks: str
     order_by: str
     observed: str | None = None
+
+    @property
+    def by_day(self) -> bool:
+        """Whether it looks at the scope's days, not at the whole period whatever they are."""
+        return not TO_LOOK_AT.isdisjoint(self.reads)
 
     def breaking_rows(self) -> str:
         """The whole query of the breaking rows, `{batch}` standing for the scope."""

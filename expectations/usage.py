@@ -109,18 +109,18 @@ where summed_event_count <> shown_event_count or ({ADDS_UP} and summed_quantity 
 """
 
 
-def _sums(name: str, parts: str, whole: str, times: str = "", coded: tuple[str, str] | None = None) -> Gate:
-    """The parts add up to the whole, both ways: a missing key counts as zero. `coded`: both with numbers in the place of texts."""
-    left, right = coded or (parts, whole)
-    key = f"{times}, {NUMBERS}" if coded else GRAIN
-    grain = f"{times}, {GRAIN}" if coded else GRAIN
-    described, shown = (DESCRIBED, f"{grain}, {NUMBERS}") if coded else ("", grain)
+def _sums(name: str, parts: str, whole: str, read: tuple[str, str], coded_by: str = "") -> Gate:
+    """The parts add up to the whole, both ways: a missing key counts as zero. `coded_by`: they have numbers in the place of texts, and these times."""
+    left, right = read
+    key = f"{coded_by}, {NUMBERS}" if coded_by else GRAIN
+    grain = f"{coded_by}, {GRAIN}" if coded_by else GRAIN
+    described, shown = (DESCRIBED, f"{grain}, {NUMBERS}") if coded_by else ("", grain)
     return Gate(
         name=name,
         proves=f"{parts} sums exactly to {whole}, per {grain}",
         limit="0 keys that differ",
         why=NOTHING_LOST,
-        reads=(left, right, "metrics", *(("holders", "items") if coded else ())),
+        reads=(left, right, "metrics", *(("holders", "items") if coded_by else ())),
         # first the keys that differ, of which there are few or none, and then both sides of those: half the time
         breaks=f"""
 with {_sides(key, left, right)}, differing as (
@@ -430,8 +430,8 @@ GATES: tuple[Gate, ...] = (
         "usage_hour, billing_date",
         ("coded_postings", "coded_hours"),
     ),
-    _sums("hourly_sums_to_daily", "usage_hourly", "usage_daily", "billing_date", ("coded_hours", "coded_days")),
-    _sums("daily_sums_to_monthly", "usage_daily", "usage_monthly"),
+    _sums("hourly_sums_to_daily", "usage_hourly", "usage_daily", ("coded_hours", "coded_days"), "billing_date"),
+    _sums("daily_sums_to_monthly", "usage_daily", "usage_monthly", ("usage_daily_of_period", "usage_monthly")),
     QUANTITIES_PRESENT,
     WITHIN_PERIOD,
     ACCOUNTS_KNOWN,

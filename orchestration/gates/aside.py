@@ -13,7 +13,7 @@ from orchestration.settings import Settings
 
 PROGRAM = "from orchestration.gates.aside import main; main()"
 
-RunGates = Callable[[Settings, str, datetime | None], GateRun]
+RunGates = Callable[[Settings, str, datetime | None, bool], GateRun]
 
 
 @contextmanager
@@ -24,9 +24,9 @@ def gates_aside() -> Iterator[RunGates]:
     """
     with child.start(PROGRAM, stderr=None) as process:
 
-        def run(settings: Settings, billing_period: str, as_of: datetime | None = None) -> GateRun:
+        def run(settings: Settings, billing_period: str, as_of: datetime | None = None, whole: bool = True) -> GateRun:
             try:
-                os.write(process.stdin.fileno(), pickle.dumps((settings, billing_period, as_of)))
+                os.write(process.stdin.fileno(), pickle.dumps((settings, billing_period, as_of, whole)))
                 answer = pickle.load(process.stdout)
             except (BrokenPipeError, EOFError) as error:
                 raise UsageWarehouseError(
@@ -57,9 +57,11 @@ def main() -> None:
             answers.flush()
 
 
-def _answer(settings: Settings, billing_period: str, as_of: datetime | None) -> GateRun | UsageWarehouseError:
+def _answer(
+    settings: Settings, billing_period: str, as_of: datetime | None, whole: bool
+) -> GateRun | UsageWarehouseError:
     try:
-        return run_gates(settings, billing_period, as_of)
+        return run_gates(settings, billing_period, as_of, whole)
     except UsageWarehouseError as error:
         return error
     except Exception as error:  # not all of them could be sent; the words are what the operator reads

@@ -13,3 +13,4 @@ SUITES: dict[str, tuple[tuple[Gate, ...], Callable[[], Any]]] = {
 }
 
 GATE_NAMES: tuple[str, ...] = tuple(gate.name for gates, _ in SUITES.values() for gate in gates)
+GATES_BY_DAY: tuple[str, ...] = tuple(gate.name for gates, _ in SUITES.values() for gate in gates if gate.by_day)

@@ -30,7 +30,7 @@ ROWS_IN_A_REASON = 3
 
 @dataclass(frozen=True)
 class Facts:
-    """All that the decision rests on, as of `as_of`.
+    """All that the decision rests on, as of `as_of`; `whole`: gates must have looked at the whole period.
 
     `cutoff_batch_id` is None when nothing has landed. `statuses` are those of billing.billing_periods. `runs` are the
     stored gate runs of the period, by cutoff, oldest first.
@@ -44,6 +44,7 @@ class Facts:
     statuses: dict[str, str]
     runs: dict[int, list[StoredRun]]
     waivers: tuple[Waiver, ...]
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,16 @@ class Decision:
         }
 
 
-def may_close(settings: Settings, billing_period: str, as_of: datetime | None = None) -> Decision:
-    """Whether `billing_period` (`YYYY-MM`) may close. Raises UsageWarehouseError if the facts cannot be read."""
+def may_close(settings: Settings, billing_period: str, as_of: datetime | None = None, whole: bool = True) -> Decision:
+    """Whether `billing_period` (`YYYY-MM`) may close. Raises UsageWarehouseError if the facts cannot be read.
+
+    Not `whole`: whether it could, as far as a nightly run sees, whose gates look at what came since they passed.
+    """
     check_period(billing_period)
-    return decide(_read_facts(settings, billing_period, now(as_of)), GATE_NAMES)
+    return decide(_read_facts(settings, billing_period, now(as_of), whole), GATE_NAMES)
 
 
-def _read_facts(settings: Settings, billing_period: str, as_of: datetime) -> Facts:
+def _read_facts(settings: Settings, billing_period: str, as_of: datetime, whole: bool) -> Facts:
     with open_warehouse(settings) as connection:
         return Facts(
             billing_period=billing_period,
@@ -86,6 +90,7 @@ def _read_facts(settings: Settings, billing_period: str, as_of: datetime) -> Fac
             statuses={period: status for period, (status, _) in read_periods(connection).items()},
             runs=read_runs(settings, billing_period),
             waivers=read_waivers(connection, billing_period),
+            whole=whole,
         )
 
 
@@ -171,7 +176,7 @@ def _check_gate(facts: Facts, gate: str, row: dict[str, Any] | None) -> tuple[li
     if row is None:
         return [f"gate {gate} has no stored result at batch {facts.cutoff_batch_id}"], []
     if row["passed"] is True:
-        return [], []
+        return _not_whole(facts, row), []
     if row["waived"] is not True:
         return [
             f"gate {gate} failed (observed {row['observed']}; limit {row['limit']}). {_in_one_line(row['detail'])}"
@@ -181,6 +186,15 @@ def _check_gate(facts: Facts, gate: str, row: dict[str, Any] | None) -> tuple[li
     if gone or not row["waived_by"]:
         return [f"gate {gate} failed, and its waiver for {', '.join(gone) or 'nobody'} is not valid any more"], []
     return [], [valid[scope] for scope in row["waived_by"]]
+
+
+def _not_whole(facts: Facts, row: dict[str, Any]) -> list[str]:
+    """A nightly run looked at some days only. What was stored before there were such runs looked at all."""
+    if row.get("whole_period", True) is True or not facts.whole:
+        return []
+    return [
+        f"gate {row['gate']} has not looked at the whole period at batch {facts.cutoff_batch_id}, as it does in a run of month-end"
+    ]
 
 
 def _in_one_line(detail: str) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, date
 
 import duckdb
 
+from expectations.gate import Scope
 from orchestration import warehouse
 from orchestration.errors import UsageWarehouseError
 from orchestration.gates.waivers import Waiver
@@ -26,6 +27,31 @@ def open_warehouse(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
 def read_current_cutoff(connection: duckdb.DuckDBPyConnection) -> int | None:
     """The greatest batch the warehouse knows; None when nothing has landed."""
     return connection.sql("select max(batch_id) from operations.batches").fetchone()[0]
+
+
+def read_tested_before(connection: duckdb.DuckDBPyConnection) -> int:
+    """The batch up to which data tests had passed before the last build, which tested what came after it; 0: it tested everything."""
+    return connection.sql("select earlier_batch_id from intermediate.int_batches_tested").fetchone()[0]
+
+
+def read_days_touched(
+    connection: duckdb.DuckDBPyConnection, scope: Scope, since_batch_id: int
+) -> tuple[date, date] | None:
+    """The first day of the scope's period that postings of later batches touch, and the one after the last; the first twice where none does.
+
+    None: all of them. A level moves on by itself and carries over days without postings.
+    """
+    [(levels,)] = connection.sql("select exists (from intermediate.int_level_changes)").fetchall()
+    if levels:
+        return None
+    return connection.execute(
+        """
+        select coalesce(min(billing_date), $first), coalesce(max(billing_date) + 1, $first)
+        from intermediate.int_usage_posted
+        where batch_id > $since and billing_date >= $first and billing_date < $next
+        """,
+        {"first": scope.first_date, "next": scope.next_date, "since": since_batch_id},
+    ).fetchone()
 
 
 def read_periods(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, int | None]]:

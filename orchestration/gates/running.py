@@ -1,17 +1,25 @@
 """Runs all gates of a period on the warehouse, applies waivers, stores the result rows and writes the page."""
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from expectations.gate import PERIOD, Scope
 from orchestration.errors import UsageWarehouseError
+from orchestration.gates.catalog import GATES_BY_DAY
 from orchestration.gates.instants import as_text, to_the_second
 from orchestration.gates.page import write_page
-from orchestration.gates.reading import open_warehouse, read_current_cutoff, read_periods, read_waivers
-from orchestration.gates.storing import store
+from orchestration.gates.reading import (
+    open_warehouse,
+    read_current_cutoff,
+    read_days_touched,
+    read_periods,
+    read_tested_before,
+    read_waivers,
+)
+from orchestration.gates.storing import read_runs, store
 from orchestration.gates.validating import Outcome, validate
 from orchestration.gates.waivers import Waiver, covering, valid_waivers
 from orchestration.settings import Settings, now
@@ -54,14 +62,14 @@ class GateRun:
         }
 
 
-def run_gates(settings: Settings, billing_period: str, as_of: datetime | None = None) -> GateRun:
+def run_gates(settings: Settings, billing_period: str, as_of: datetime | None = None, whole: bool = True) -> GateRun:
     """Measure every gate of `billing_period` (`YYYY-MM`) on warehouse.duckdb, store the rows, write Data Docs and page.
 
     The cutoff is the greatest batch; a period that is final already is measured at its own cutoff, since its marts
-    show no more. A gate that fails is a result, not an error. Raises UsageWarehouseError when there is nothing to
-    measure.
+    show no more. `whole` looks at the whole period, as a close asks for; else gates by day look at what came since they
+    passed. A gate that fails is a result, not an error. Raises UsageWarehouseError when there is nothing to measure.
     """
-    scope, waivers = _read_scope(settings, billing_period)
+    scope, waivers = _read_scope(settings, billing_period, whole)
     checked_at = to_the_second(now(as_of))
     outcomes, data_docs = validate(settings, scope, checked_at)
     rows, used = [], []
@@ -92,14 +100,36 @@ def _write_page(settings: Settings) -> Path | None:
         return None
 
 
-def _read_scope(settings: Settings, billing_period: str) -> tuple[Scope, tuple[Waiver, ...]]:
+def _read_scope(settings: Settings, billing_period: str, whole: bool) -> tuple[Scope, tuple[Waiver, ...]]:
     check_period(billing_period)
     with open_warehouse(settings) as connection:
         status, own_cutoff = read_periods(connection).get(billing_period, ("open", None))
         cutoff = own_cutoff if status == "final" else read_current_cutoff(connection)
         if cutoff is None:
             raise UsageWarehouseError("nothing has landed yet, so there is nothing to gate: run `usage land` first")
-        return Scope(billing_period, cutoff), read_waivers(connection, billing_period)
+        scope = Scope(billing_period, cutoff)
+        since = 0 if whole else _passed_until(settings, billing_period, read_tested_before(connection))
+        if since:
+            scope = replace(scope, days=read_days_touched(connection, scope, since))
+        return scope, read_waivers(connection, billing_period)
+
+
+def _passed_until(settings: Settings, billing_period: str, tested_before: int) -> int:
+    """The batch up to which the gates by day need not look again; 0: none.
+
+    What the last build brought has to be looked at; what was there before was looked at the night it came: by data
+    tests while the period ran, by the gates since. Where one of these did not pass, they look at the whole until it does.
+    """
+    runs = [
+        (run.checked_at, cutoff, run.rows)
+        for cutoff, runs in read_runs(settings, billing_period).items()
+        for run in runs
+    ]
+    if not runs:
+        return tested_before
+    _, cutoff, rows = max(runs, key=lambda run: run[:2])
+    passed = {row["gate"] for row in rows if row["passed"] is True}
+    return min(tested_before, cutoff) if passed.issuperset(GATES_BY_DAY) else 0
 
 
 def check_period(billing_period: str) -> None:
@@ -126,19 +156,32 @@ def result_row(outcome: Outcome, scope: Scope, checked_at: datetime, waivers: li
         "passed": outcome.passed,
         "observed": outcome.observed,
         "limit": outcome.gate.limit,
+        "whole_period": _looked_at_all(outcome, scope),
         "waived": bool(waivers),
         "waived_by": [waiver.scope for waiver in waivers],
         "suite": outcome.suite,
         "expectation": outcome.expectation,
         "failed_rows": list(outcome.rows),
-        "detail": _detail(outcome, waivers),
+        "detail": _detail(outcome, waivers, scope),
     }
 
 
-def _detail(outcome: Outcome, waivers: list[Waiver]) -> str:
+def _looked_at_all(outcome: Outcome, scope: Scope) -> bool:
+    """Whether what came of a gate is true of the whole period."""
+    return scope.days is None or not outcome.gate.by_day
+
+
+def _days(scope: Scope) -> str:
+    """The days that gates by day looked at, in words. The others were looked at before."""
+    first, until = scope.days
+    return f"from {first} to {until - timedelta(days=1)}" if first < until else "(no day has changed)"
+
+
+def _detail(outcome: Outcome, waivers: list[Waiver], scope: Scope) -> str:
     """What happened, for a person who has only this text."""
     if outcome.passed:
-        return f"It holds that {outcome.gate.proves}."
+        within = "" if _looked_at_all(outcome, scope) else f" {_days(scope)}"
+        return f"It holds{within} that {outcome.gate.proves}."
     if outcome.error:
         return f"Could not be checked, which counts as failed: {outcome.error}"
     shown = [", ".join(f"{key}={value}" for key, value in row.items()) for row in outcome.rows]

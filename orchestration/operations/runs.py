@@ -73,7 +73,7 @@ def nightly(settings: Settings, as_of: datetime | None = None, progress: Progres
     with gates.gates_aside() as run_gates:
         landed = land_inbox(settings, as_of, progress)
         build = warehouse.build(settings, as_of, on_progress=progress)
-        runs = tuple(check(settings, period, as_of, progress, run_gates) for period in periods_waiting(settings))
+        runs = check_waiting(settings, as_of, progress, run_gates)
     if runs:
         warehouse.build(settings, as_of, select=AFTER_GATES)
     return Nightly(landed, build, runs, publish(settings, progress))
@@ -107,7 +107,7 @@ def gate(
     run_gates: RunGates = gates.run_gates,
 ) -> tuple[GateRun, Decision]:
     """Run the gates of one period and ask whether it may close. Where it may not, its provisional figures are published with the gates' results."""
-    gate_run = check(settings, billing_period, as_of, progress, run_gates)
+    gate_run = _check(settings, billing_period, as_of, progress, run_gates, whole=True)
     warehouse.build(settings, as_of, select=AFTER_GATES)
     decision = gates.may_close(settings, billing_period, as_of)
     if not decision.allowed:
@@ -122,17 +122,27 @@ def close(settings: Settings, billing_period: str, as_of: datetime | None) -> Pa
     return receipt
 
 
-def check(
+def check_waiting(
+    settings: Settings, as_of: datetime | None, progress: Progress | None, run_gates: RunGates = gates.run_gates
+) -> tuple[GateRun, ...]:
+    """Run and store the gates of each period that waits for its close; by day, they look at what came since they passed."""
+    return tuple(
+        _check(settings, period, as_of, progress, run_gates, whole=False) for period in periods_waiting(settings)
+    )
+
+
+def _check(
     settings: Settings,
     billing_period: str,
     as_of: datetime | None,
     progress: Progress | None,
-    run_gates: RunGates = gates.run_gates,
+    run_gates: RunGates,
+    whole: bool,
 ) -> GateRun:
     """Run and store the gates of one period."""
     if progress:
         progress(f"gates of {billing_period}", 0)
-    return run_gates(settings, billing_period, as_of)
+    return run_gates(settings, billing_period, as_of, whole)
 
 
 def publish(settings: Settings, progress: Progress | None) -> tuple[Path, ...]:

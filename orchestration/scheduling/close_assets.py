@@ -110,12 +110,12 @@ def _refreshed(billing_period: str) -> Iterator[dg.AssetMaterialization]:
 
 
 def _waiting(settings: Settings, as_of: Any) -> tuple[dg.MaterializeResult, list[dg.AssetCheckResult]]:
-    """The gates of all periods that wait for their close, and whether they may close.
+    """The gates of all periods that wait for their close, and whether they may close as far as these see.
 
     What fails is a warning, which blocks nothing: figures that are not final are published as provisional.
     """
-    done = [runs.check(settings, period, as_of, None) for period in runs.periods_waiting(settings)]
-    decisions = {run.billing_period: may_close(settings, run.billing_period, as_of) for run in done}
+    done = list(runs.check_waiting(settings, as_of, None))
+    decisions = {run.billing_period: may_close(settings, run.billing_period, as_of, whole=False) for run in done}
     rows = [row for run in done for row in run.results]
     checks = [
         _check([row for row in rows if row["gate"] == name], name, dg.AssetCheckSeverity.WARN) for name in GATE_NAMES

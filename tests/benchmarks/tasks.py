@@ -106,7 +106,7 @@ def clocked(home: str, as_of: str, started: str) -> dict[str, float]:
     builds._manifest = timed(builds._manifest, "parse")
     warehouse.build = timed(warehouse.build, "build", models_and_tests)
     landing.land = timed(landing.land, "landing")
-    runs.check = timed(runs.check, "gates")
+    runs.check_waiting = timed(runs.check_waiting, "gates")
     publishing.publish = timed(publishing.publish, "publish")
     with writing(settings, "nightly"):
         operations.nightly(settings, parse_instant(as_of))

@@ -53,7 +53,7 @@ def test_what_failed_is_tested_until_it_passes(house: SmallHouse) -> None:
             house.build(f"2026-11-04 0{hour}:00")
         assert passed_batch(house) == 0
     house.build("2026-11-04 04:00", full_refresh=True)
-    assert passed_batch(house) == 1
+    assert house.rows("from intermediate.int_batches_tested") == [(1, 0)]
 
 
 def test_a_build_of_a_part_says_nothing_of_the_whole(house: SmallHouse) -> None:
@@ -67,7 +67,7 @@ def test_a_night_looks_at_what_it_brought_and_dbt_test_at_everything(house: Smal
     damage(house)
     house.land("2026-11-05 00:00", event(4))
     house.build("2026-11-05 01:00")
-    assert passed_batch(house) == 2
+    assert house.rows("from intermediate.int_batches_tested") == [(2, 1)]
     found = subprocess.run(
         [Path(sys.executable).with_name("dbt"), "test", "--select", "test_type:data", "--target-path", house.folder / "target"],
         cwd=DBT_PROJECT, env={**os.environ, "USAGE_HOME": str(house.settings.home), "DO_NOT_TRACK": "1"},

@@ -42,6 +42,8 @@ create table intermediate.int_usage_by_date (
     billing_date date, account_number bigint, item_id bigint, quantity decimal(38, 9), event_count bigint,
     quantity_variance decimal(38, 9), peak_per_minute decimal(38, 9)
 );
+create table intermediate.int_level_changes (account_id varchar, metric varchar, batch_id bigint);
+create table intermediate.int_batches_tested (tested_batch_id bigint, earlier_batch_id bigint);
 create table usage.usage_monthly (
     billing_period varchar, account_id varchar, metric varchar, sku varchar, region varchar, unit varchar,
     quantity decimal(38, 9), event_count bigint, peak_per_minute decimal(38, 9), p95_per_minute decimal(38, 9),
@@ -142,6 +144,7 @@ insert into staging.stg_reference__skus values
     ('logs', 'logs', 'Logs', 'Logs', 'Web', false);
 insert into operations.batches values
     (1, '2026-10-01 02:00', 3, 120, 10, '2026-08-01', '2026-09-30'), (2, '2026-10-03 02:00', 1, 40, 0, null, null);
+insert into intermediate.int_batches_tested values (2, 1);
 insert into operations.event_conservation values (1, 120, 10, 5, 3, 2, 100, 0), (2, 40, 0, 10, 0, 0, 30, 0);
 insert into billing.billing_periods values
     ('2026-08', 'final', 1, '2026-09-10', 'aa'), ('2026-09', 'provisional', null, null, null),

@@ -83,7 +83,8 @@ def test_breaks_that_cancel_out_are_still_a_gap():
 def test_a_scope_is_half_open(period, first, following):
     scope = Scope(period, 7)
     assert (scope.first_date.isoformat(), scope.next_date.isoformat()) == (first, following)
-    assert duckdb.sql(scope.sql()).fetchall() == [(period, scope.first_date, scope.next_date, 7)]
+    days = (scope.first_date, scope.next_date)
+    assert duckdb.sql(scope.sql()).fetchall() == [(period, *days, 7, *days)]
 
 
 @pytest.mark.parametrize(

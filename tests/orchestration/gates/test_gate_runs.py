@@ -63,6 +63,7 @@ def test_the_stored_rows_are_the_returned_ones_in_the_agreed_form(make_home):
         "passed": False,
         "observed": "USD blue 12.3333 %",
         "limit": "<= 2 % of the account's ledger, or <= 1 currency unit",
+        "whole_period": True,
         "waived": False,
         "waived_by": [],
         "suite": "reconciliation",

@@ -13,7 +13,8 @@ final as (
         "limit",
         waived,
         suite,
-        detail
+        detail,
+        whole_period
     from results
 )
 

@@ -9,6 +9,7 @@ renamed as (
         cutoff_batch_id,
         (checked_at::timestamptz at time zone 'UTC') as checked_at,
         passed,
+        coalesce(whole_period, true) as whole_period,
         waived,
         suite,
         observed,
