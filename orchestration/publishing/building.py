@@ -46,14 +46,14 @@ def publish(settings: Settings) -> list[Path]:
             audience: at_work.enter_context(_writer(settings, file, kept[audience])) for audience, file in fresh.items()
         }
         with extraction(settings, aside) as warehouse:
+            held = {audience: warehouse.held(audience) for audience in AUDIENCES}
             changes = {
-                audience: find_changes(settings, audience, file, warehouse.held(audience))
-                for audience, file in kept.items()
+                audience: find_changes(settings, audience, file, held[audience]) for audience, file in kept.items()
             }
             _tell(writers, warehouse, changes)
     placed = [_placed(settings, file) for file in fresh.values()]
     for audience, file in kept.items():
-        keep(settings, audience, file)
+        keep(settings, audience, file, held[audience])
     shutil.rmtree(aside)
     return placed
 

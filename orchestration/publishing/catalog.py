@@ -1,7 +1,7 @@
 """What stands in a database file: its relations and columns with their comments."""
 
 COLUMNS = """
-    select schema_name, table_name, column_name, data_type, comment
+    select schema_name, table_name, column_name, data_type, comment, is_nullable
     from duckdb_columns() where database_name = $1 and not internal order by schema_name, table_name, column_index
 """
 # with the SQL of views, which show the same where their tables hold the same

@@ -6,7 +6,7 @@ back. Of these, and of what stays as it is once its period is closed, only what 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,12 @@ WIDE_INTEGERS = ("HUGEINT", "UHUGEINT")
 
 @dataclass(frozen=True)
 class Column:
-    """A column as readers see it: its name, type, and comment (None = none)."""
+    """A column as readers see it: its name, type, comment (None = none), and whether a value may be missing."""
 
     name: str
     kind: str
     comment: str | None
+    nullable: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Shown:
 
     def told(self, **content: str | list[str] | None) -> dict[str, Any]:
         """What makes it (see writing.py)."""
-        columns = [(column.name, column.kind, column.comment) for column in self.columns]
+        columns = [astuple(column) for column in self.columns]
         return {"schema": self.schema, "name": self.name, "columns": columns, "comment": self.comment, **content}
 
 
@@ -57,7 +58,7 @@ class Extraction:
     connection: duckdb.DuckDBPyConnection
     folder: Path
     known: dict[tuple[str, str], str | None]
-    comments: dict[tuple[str, str, str], str | None]
+    described: dict[tuple[str, str, str], tuple[str | None, bool]]
     copies: dict[str, Path] = field(default_factory=dict)
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
 
@@ -122,23 +123,28 @@ class Extraction:
         return Shown(*place(audience, relation), rows, self._columns(rows, relation.source), self.known[source])
 
     def _columns(self, rows: str, source: str) -> tuple[Column, ...]:
-        described = self.connection.execute(f"describe from {rows}").fetchall()
+        found = self.connection.execute(f"describe from {rows}").fetchall()
         return tuple(
-            Column(column, kind, self.comments.get((*_parts(source), column))) for column, kind, *_ in described
+            Column(column, kind, *self.described.get((*_parts(source), column), (None, True)))
+            for column, kind, *_ in found
         )
 
     def _texts(self, shown: Shown) -> tuple[Column, ...]:
         """The columns that say what a row's figures are of."""
-        return tuple(column for column in shown.columns if (*_parts(SERIES.source), column.name) in self.comments)
+        return tuple(column for column in shown.columns if (*_parts(SERIES.source), column.name) in self.described)
 
     def _coded(self, shown: Shown, relation: Relation) -> Shown:
         """A coded relation with numbers in place of its texts."""
         rows = f"warehouse.{relation.coded}"
-        codes = [column for column in self._columns(rows, relation.coded) if column.name in SERIES_CODES]
+        stored = {column.name: column for column in self._columns(rows, relation.coded)}
         texts = self._texts(shown)
         first = shown.columns.index(texts[0])
-        figures = [column for column in shown.columns[first:] if column not in texts]
-        columns = (*shown.columns[:first], *codes, *figures)
+        times, figures = shown.columns[:first], [column for column in shown.columns[first:] if column not in texts]
+        columns = (
+            *(replace(column, nullable=stored[column.name].nullable) for column in times),
+            *(stored[code] for code in SERIES_CODES),
+            *(replace(column, nullable=stored[column.name].nullable) for column in figures),
+        )
         return replace(
             shown,
             rows=f"(select {', '.join(name(column.name) for column in columns)} from {rows})",
@@ -169,8 +175,8 @@ def extraction(settings: Settings, folder: Path) -> Iterator[Extraction]:
         attach_warehouse(connection, settings)
         connection.execute("begin transaction")
         known = {row[:2]: row[2] for row in connection.execute(RELATIONS, ["warehouse"]).fetchall()}
-        comments = {row[:3]: row[4] for row in connection.execute(COLUMNS, ["warehouse"]).fetchall()}
-        yield Extraction(connection, folder, known, comments)
+        described = {row[:3]: row[4:] for row in connection.execute(COLUMNS, ["warehouse"]).fetchall()}
+        yield Extraction(connection, folder, known, described)
 
 
 def _order(relation: Relation, shown: Shown) -> str:

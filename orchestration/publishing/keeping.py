@@ -2,18 +2,15 @@
 
 Publishing changes in it what is not so any more, date by date and period by period, and the published file begins as a copy of it:
 a night costs what it changed. A database file may still hold what was deleted from it, so rows are taken out of it in place only where
-they are numbers; where texts would have to go, it is begun anew. What is kept is judged by its rows, not by a note of
-them, and may be deleted at any time: then all is written.
+they are numbers; where texts would have to go, it is begun anew. A note beside the file says what its rows are like and when it was
+written; a file that was written since is begun anew, too. Both may be deleted at any time: then all is written.
 """
 
+import json
 from pathlib import Path
 
-import duckdb
-
-from orchestration.closing import Fingerprint, fingerprint, scratch_connection
+from orchestration.closing import Fingerprint
 from orchestration.publishing.audiences import AUDIENCES, Relation, place
-from orchestration.publishing.catalog import TABLES
-from orchestration.publishing.writing import literal, name
 from orchestration.settings import Settings
 
 # (schema, table) → what its rows of each date or period are like
@@ -45,18 +42,21 @@ def taken(settings: Settings, audience: str, folder: Path) -> Path:
     return mine
 
 
-def keep(settings: Settings, audience: str, mine: Path) -> None:
-    """Put the audience's file back for the next time."""
+def keep(settings: Settings, audience: str, mine: Path, held: Held) -> None:
+    """Put the audience's file back for the next time, and the note of what it holds."""
     settings.kept.mkdir(exist_ok=True)
-    mine.replace(settings.kept / f"{audience}.duckdb")
+    mine.replace(file := settings.kept / f"{audience}.duckdb")
+    tables = [[*table, fields, sorted(rows)] for table, (fields, rows) in held.items()]
+    draft = mine.with_suffix(".json")
+    draft.write_text(json.dumps({"written": _written(file), "tables": tables}), encoding="utf-8")
+    draft.replace(_note(settings, audience))
 
 
 def find_changes(settings: Settings, audience: str, file: Path, now: Held) -> Changes:
     """What has to be written into a kept file, so that it holds what is so now. A file that cannot be brought there in place is removed."""
-    columns = {table_of(audience, relation): by(relation) for relation in AUDIENCES[audience] if is_kept(relation)}
     texts = {table_of(audience, relation) for relation in AUDIENCES[audience] if relation.settles}
-    kept = _held(settings, file, columns)
-    if kept is None or any(_lost(now[table], kept[table]) for table in texts & kept.keys()):
+    kept = _held(file, _note(settings, audience))
+    if kept is None or kept.keys() - now.keys() or any(_lost(now[table], kept[table]) for table in texts & kept.keys()):
         file.unlink(missing_ok=True)
         kept = {}
     return {table: outdated(held, kept.get(table)) for table, held in now.items()}
@@ -67,21 +67,28 @@ def _lost(now: Fingerprint, kept: Fingerprint) -> bool:
     return now[0] != kept[0] or bool(kept[1] - now[1])
 
 
-def _held(settings: Settings, file: Path, columns: dict[tuple[str, str], str]) -> Held | None:
-    """What a kept file holds, by these columns of its tables. None: it cannot be read, or holds something else."""
-    if not file.is_file():
-        return None
-    with scratch_connection(settings) as connection:
-        try:
-            connection.execute(f"attach {literal(str(file))} as kept (read_only)")
-            return {
-                (schema, table): fingerprint(
-                    connection, f"from kept.{name(schema)}.{name(table)}", columns[schema, table]
-                )
-                for schema, table in connection.execute(TABLES, ["kept"]).fetchall()
-            }
-        except (duckdb.Error, KeyError):
+def _held(file: Path, note: Path) -> Held | None:
+    """What a kept file holds by its note. None: there is none of both, or the note is of another file."""
+    try:
+        told = json.loads(note.read_text(encoding="utf-8"))
+        if told["written"] != _written(file):
             return None
+        return {
+            (schema, table): (tuple(map(tuple, fields)), frozenset(map(tuple, rows)))
+            for schema, table, fields, rows in told["tables"]
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _note(settings: Settings, audience: str) -> Path:
+    return settings.kept / f"{audience}.json"
+
+
+def _written(file: Path) -> list[int]:
+    """What changes when a file is written to: its size, and the time to the nanosecond. Moving it changes neither."""
+    found = file.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def outdated(now: Fingerprint, kept: Fingerprint | None) -> list[str] | None:
@@ -89,4 +96,4 @@ def outdated(now: Fingerprint, kept: Fingerprint | None) -> list[str] | None:
     if kept is None or now[0] != kept[0]:
         return None
     differing = {value for value, *_ in now[1] ^ kept[1]}
-    return None if len(differing) * 2 > len(now[1]) else sorted(str(value) for value in differing)
+    return None if len(differing) * 2 > len(now[1]) else sorted(differing)

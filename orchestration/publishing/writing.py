@@ -3,11 +3,11 @@
 Why a process: DuckDB 1.5 writes the unused rest of its text segments to disk as it finds it in memory (known upstream,
 measured: the bytes differ from run to run), so a file may hold what the process read before. A process that has read
 nothing but the audience's own rows has nothing else to leak. With its allocator told to zero memory, and without the
-FSST compressions, which sample at random, and bit packing, which writes what happens to stand where a value is null, the
-same rows also give the same bytes; long texts may take twice the room.
+FSST compressions, which sample at random, the same rows also give the same bytes; long texts may take twice the room. Bit
+packing writes what happens to stand where a value is null: it is left to columns that have a value in every row.
 
 Standard input brings a line of JSON each: first the file, the kept one and DuckDB's settings, then relation by relation, as they are ready, with
-schema, name, columns (name, type, comment), comment, and rows (a Parquet file: it becomes a table, or `more` rows of one that
+schema, name, columns (name, type, comment, nullable), comment, and rows (a Parquet file: it becomes a table, or `more` rows of one that
 is kept) or query (it becomes a view on tables before it). Those with `changed` come first and are tables to keep: the rows
 replace those that have one of these values in the column `by` (null: all).
 """
@@ -26,7 +26,7 @@ SETTINGS = {
     "threads": 1,
     "TimeZone": "UTC",
     "preserve_insertion_order": True,
-    "disabled_compression_methods": "fsst,dict_fsst,bitpacking",
+    "disabled_compression_methods": "fsst,dict_fsst",
 }
 
 
@@ -67,7 +67,7 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, relation: dict) -> N
     if changed is None:
         make(connection, relation)
     elif changed:
-        [kind] = [kind for column, kind, _ in relation["columns"] if column == relation["by"]]
+        [kind] = [kind for column, kind, *_ in relation["columns"] if column == relation["by"]]
         gone = f"list_contains({changed}::{kind}[], {name(relation['by'])})"
         connection.execute(f"delete from {target(relation)} where {gone}")
         connection.execute(f"insert into {target(relation)} {rows_of(relation)}")
@@ -76,16 +76,26 @@ def bring_up_to_date(connection: duckdb.DuckDBPyConnection, relation: dict) -> N
 def make(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
     """Make one table or view, or add the rest of a table's rows."""
     connection.execute(f"create schema if not exists {name(relation['schema'])}")
-    content = relation.get("query") or rows_of(relation)
-    how = "insert into {}" if relation.get("more") else f"create or replace {kind(relation)} {{}} as"
-    connection.execute(f"{how.format(target(relation))} {content}")
+    if "query" in relation:
+        connection.execute(f"create or replace view {target(relation)} as {relation['query']}")
+        return
+    if not relation.get("more"):
+        columns = ", ".join(definition(column, kind, nullable) for column, kind, _, nullable in relation["columns"])
+        connection.execute(f"create or replace table {target(relation)} ({columns})")
+    connection.execute(f"insert into {target(relation)} {rows_of(relation)}")
+
+
+def definition(column: str, kind: str, nullable: bool) -> str:
+    """A column of a table. Texts are never packed as bits."""
+    packed = " not null" if not nullable else " using compression rle" if kind != "VARCHAR" else ""
+    return f"{name(column)} {kind}{packed}"
 
 
 def comment(connection: duckdb.DuckDBPyConnection, relation: dict) -> None:
     """Say of a table or view, and of its columns, what they are."""
     if relation["comment"]:
         connection.execute(f"comment on {kind(relation)} {target(relation)} is {literal(relation['comment'])}")
-    for column, _, text in relation["columns"]:
+    for column, _, text, _ in relation["columns"]:
         if text:
             connection.execute(f"comment on column {target(relation)}.{name(column)} is {literal(text)}")
 
@@ -100,7 +110,7 @@ def target(relation: dict) -> str:
 
 def rows_of(relation: dict) -> str:
     """The query of a table's rows. Parquet lacks some types: whatever a column was carried as, it gets its own type back."""
-    shown = ", ".join(f"{name(column)}::{kind} as {name(column)}" for column, kind, _ in relation["columns"])
+    shown = ", ".join(f"{name(column)}::{kind} as {name(column)}" for column, kind, *_ in relation["columns"])
     return f"select {shown} from read_parquet({literal(relation['rows'])})"
 
 

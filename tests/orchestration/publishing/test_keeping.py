@@ -1,7 +1,8 @@
 """Hours, days and closed periods that are kept from one publishing to the next: what is written again, and that nothing else shows."""
 
 import dataclasses
-import datetime as dt
+import os
+import shutil
 
 import duckdb
 import pytest
@@ -249,14 +250,44 @@ def test_what_is_kept_is_not_trusted(home, how):
     SPOILT[how](home.kept / "analyst.duckdb")
     publish(home)
     assert_shown(home)
-    assert {path.name for path in home.kept.iterdir()} == {f"{audience}.duckdb" for audience in AUDIENCES}
+    assert {path.name for path in home.kept.iterdir()} == {
+        f"{audience}.{kind}" for audience in AUDIENCES for kind in ("duckdb", "json")
+    }
+
+
+NOTES = {
+    "absent": lambda note, file: note.unlink(),
+    "no note": lambda note, file: note.write_text("nonsense"),
+    "another note": lambda note, file: note.write_text("[]"),
+    "of another audience": lambda note, file: note.write_bytes((note.parent / "finance.json").read_bytes()),
+    "of a file that was touched": lambda note, file: os.utime(file),
+}
+
+
+@pytest.mark.parametrize("how", NOTES)
+def test_a_file_without_its_note_is_begun_anew(home, tmp_path, how):
+    spread(home)
+    run(file := home.kept / "analyst.duckdb", "update usage.usage_daily_figures set quantity = quantity * 2")
+    NOTES[how](home.kept / "analyst.json", file)
+    assert told(home, tmp_path, "analyst", "usage.usage_daily")[0] is None
+    publish(home)
+    assert_shown(home)
+    assert told(home, tmp_path, "analyst", "usage.usage_daily") == ([], [])
+
+
+def test_a_home_that_is_moved_or_copied_keeps_what_it_published(home, tmp_path):
+    spread(home)
+    copy = dataclasses.replace(home, home=tmp_path / "copy")
+    shutil.copytree(home.home, copy.home)
+    (folder := tmp_path / "told").mkdir()
+    assert told(copy, folder, "analyst", "usage.usage_daily") == ([], [])
 
 
 def test_a_publishing_that_failed_costs_the_kept_figures_alone(home):
     change(home, "alter table operations.pipeline_slis rename to away")
     with pytest.raises(UsageWarehouseError, match="pipeline_slis is missing"):
         publish(home)
-    assert list(home.kept.iterdir()) == []
+    assert list(home.kept.glob("*.duckdb")) == []
     change(home, "alter table operations.away rename to pipeline_slis")
     publish(home)
     assert_shown(home)
@@ -269,7 +300,7 @@ def test_kept_figures_and_figures_written_at_once_give_the_same_rows(home, tmp_p
         change(home, f"update {table} set quantity = quantity + 1 where billing_date = '{dates_of(home, table)[7]}'")
     publish(home)
     grown = (home.published / "analyst.duckdb").rename(tmp_path / "grown.duckdb")
-    for file in home.kept.iterdir():
+    for file in home.kept.glob("*.duckdb"):
         file.unlink()
     publish(dataclasses.replace(home, threads=1))
     with duckdb.connect() as connection:
@@ -283,13 +314,13 @@ def test_kept_figures_and_figures_written_at_once_give_the_same_rows(home, tmp_p
 # --- which dates are outdated -------------------------------------------------------------------------
 
 FIELDS = (("quantity", "BIGINT"),)
-DAYS = [dt.date(2026, 9, day) for day in range(1, 9)]
+DAYS = [f"2026-09-0{day}" for day in range(1, 9)]
 
 
 def figures(**hashes):
     """Eight days of one row each; `d1=7` gives the first another hash, `d1=None` none."""
-    rows = {f"d{place}": (day, 1, place, place) for place, day in enumerate(DAYS, 1)}
-    rows |= {day: None if changed is None else (*rows[day][:2], changed, changed) for day, changed in hashes.items()}
+    rows = {f"d{place}": (day, 1, place) for place, day in enumerate(DAYS, 1)}
+    rows |= {day: None if changed is None else (*rows[day][:2], changed) for day, changed in hashes.items()}
     return FIELDS, frozenset(row for row in rows.values() if row)
 
 

@@ -220,6 +220,35 @@ def test_large_tables_of_texts_give_equal_bytes_too(home):
     assert len(hashes) == 1
 
 
+def test_only_columns_without_a_gap_are_packed_as_bits(home):
+    """DuckDB packs what happens to stand where a value is null: here every third peak, between values that it would pack."""
+    change_warehouse(
+        home,
+        """
+        create or replace table intermediate.int_usage_by_date as
+            select * replace (
+                account_number * 10000 + number as account_number,
+                quantity + number as quantity,
+                if(number % 3 = 0, null, quantity + number) as peak_per_minute
+            )
+            from intermediate.int_usage_by_date cross join range(5000) as numbers (number);
+        alter table intermediate.int_usage_by_date alter quantity set not null""",
+    )
+    files = []
+    for _ in range(2):
+        shutil.rmtree(home.kept)
+        publish(home)
+        files.append((home.published / "finance.duckdb").read_bytes())
+        packed = ask(
+            home,
+            "finance",
+            "select column_name from pragma_storage_info('usage.usage_daily_figures') where compression = 'BitPacking' and segment_type <> 'VALIDITY'",
+        )
+        assert {column for (column,) in packed} == {"quantity"}
+        (home.published / "finance.duckdb").unlink()
+    assert files[0] == files[1]
+
+
 def test_wide_integers_keep_their_type_and_value(home):
     """Sums of integers are 128 bits wide, which the Parquet files on the way cannot hold."""
     big = 2**100
