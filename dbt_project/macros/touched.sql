@@ -54,9 +54,15 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Condition on frozen rows: the mart does not hold them yet. #}
-{% macro is_frozen_since() -%}
-    {% if is_incremental() %}billing_period not in (select billing_period from {{ this }}){% else %}true{% endif %}
+{# Condition on frozen rows: the mart does not hold them yet; `held`: a condition on those that it holds. As literals, so that no file of others is read. #}
+{% macro is_frozen_since(held='true') -%}
+    {%- if is_incremental() -%}
+        billing_period in ({{ literals(
+            'billing_period', ref('stg_finalized__receipts'), 'billing_period not in (select distinct billing_period from ' ~ this ~ ' where ' ~ held ~ ')'
+        ) }})
+    {%- else -%}
+        true
+    {%- endif -%}
 {%- endmacro %}
 
 {# Levels of periods that are not closed are integrated anew in every run (until now, which moves on): their rows go first. #}
@@ -85,7 +91,7 @@
 entries as (
     select * from {{ ref('int_entries_shown') }}
     where {{ aggregates_by('aggregation', 'recomputed') }}
-    {%- if is_incremental() %} and {{ column }} in ({{ touched(column) }}){% endif %}
+    {%- if is_incremental() %} and {{ in_periods('billing_date', touched(column)) if column == 'billing_period' else column ~ ' in (' ~ touched(column) ~ ')' }}{% endif %}
 ),
 
 standing as (

@@ -187,8 +187,8 @@ def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(house: Sm
 
     change("update billing.invoice_line_tiers set unit_price = unit_price + 1 where billing_period = '2026-10'")
     damaged.build("2026-11-06 00:00")
-    for how in ({"select": ["final_lines_are_the_frozen_ones"]}, {}):
+    for how in ({"select": ["final_rows_are_the_frozen_ones"]}, {}):
         change("update intermediate.int_batches_tested set tested_batch_id = 2")
-        with pytest.raises(UsageWarehouseError, match="final_lines_are_the_frozen_ones"):
+        with pytest.raises(UsageWarehouseError, match="final_rows_are_the_frozen_ones"):
             damaged.build("2026-11-06 00:00", **how)
     damaged.build("2026-11-06 00:00", full_refresh=True)

@@ -117,7 +117,7 @@ DAMAGES = [
     (
         "update billing.invoice_lines set amount = amount + 1 where rowid = 0; create or replace view staging.stg_finalized__receipts as "
         "select billing_period, 1::bigint as cutoff_batch_id from billing.invoice_lines",
-        "final_lines_are_the_frozen_ones",
+        "final_rows_are_the_frozen_ones",
     ),
 ]
 

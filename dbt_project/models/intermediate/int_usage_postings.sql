@@ -16,7 +16,8 @@ postings as (
         posted.event_count,
         posted.quantity_variance,
         posted.account_number,
-        posted.item_id
+        posted.item_id,
+        posted.is_after_close
     from posted
     {{ join_described('posted') }}
 )

@@ -15,6 +15,7 @@ usage as (
     select monthly.billing_period, monthly.account_id, monthly.sku, sum(monthly.quantity) - coalesce(max(unpriced.quantity), 0) as quantity
     from {{ ref('usage_monthly') }} as monthly
     left join unpriced using (billing_period, account_id, sku)
+    where monthly.period_status <> 'final'
     group by all
 )
 

@@ -8,7 +8,7 @@ with usage as (
 ),
 
 lines as (
-    select billing_period, account_id, sku, quantity from {{ ref('invoice_lines') }} where line_type = 'usage'
+    select billing_period, account_id, sku, quantity from {{ ref('invoice_lines') }} where line_type = 'usage' and status <> 'final'
     union all
     select billing_period, account_id, sku, quantity from {{ ref('unpriced_usage') }}
 ),

@@ -5,7 +5,7 @@
 ) }}
 
 with frozen as (
-    select * exclude (origin_line_id) from {{ ref('stg_finalized__invoice_lines') }} where {{ is_frozen_since() }}
+    select * exclude (origin_line_id) from {{ ref('stg_finalized__invoice_lines') }} where {{ is_frozen_since("status = 'final'") }}
 ),
 
 lines as (

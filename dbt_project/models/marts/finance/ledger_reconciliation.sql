@@ -1,3 +1,8 @@
+-- Rows of closed periods stand here as they were frozen: what a close freezes is what stands here then, and nothing takes it out again.
+{{ config(
+    materialized='incremental', incremental_strategy='append', on_schema_change='fail', pre_hook="{{ forget_what_is_not_frozen() }}"
+) }}
+
 with closed as (
     select * from {{ ref('stg_finalized__ledger_reconciliation') }}
 ),
@@ -49,7 +54,7 @@ mirrored as (
     inner join (
         select billing_period, account_id, sku, currency_code, difference_amount from compared
         union all
-        select billing_period, account_id, sku, currency_code, difference_amount from closed
+        select billing_period, account_id, sku, currency_code, difference_amount from closed where difference_amount <> 0
     ) as neighbours
         on compared.account_id = neighbours.account_id and compared.sku = neighbours.sku and compared.currency_code = neighbours.currency_code
         and abs(datediff('month', (compared.billing_period || '-01')::date, (neighbours.billing_period || '-01')::date)) = 1
@@ -122,7 +127,7 @@ reconciled as (
         cause
     from caused
     union all by name
-    select * from closed
+    select * from closed where {{ is_frozen_since() }}
 )
 
 select * from reconciled
