@@ -45,7 +45,7 @@ def alike(connection: duckdb.DuckDBPyConnection, *queries: str) -> bool:
     return len({fingerprint(connection, query) for query in queries}) == 1
 
 
-Fingerprint = tuple[tuple[tuple[str, str], ...], frozenset[tuple]]
+Fingerprint = tuple[tuple[tuple, ...], frozenset[tuple]]
 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, query: str, by: str = "null") -> Fingerprint:

@@ -110,9 +110,13 @@ class Extraction:
         return replace(shown, rows=f"(from {shown.rows} where {CLOSED})")
 
     def _fingerprint(self, shown: Shown, column: str) -> Fingerprint:
-        """That of the rows, taken once for all audiences."""
+        """That of the rows, taken once for all audiences. Whether a value may be missing decides how a column is written (see writing.py)."""
         if shown.rows not in self.fingerprints:
-            self.fingerprints[shown.rows] = fingerprint(self.connection, f"from {shown.rows}", column)
+            _, rows = fingerprint(self.connection, f"from {shown.rows}", column)
+            self.fingerprints[shown.rows] = (
+                tuple((column.name, column.kind, column.nullable) for column in shown.columns),
+                rows,
+            )
         return self.fingerprints[shown.rows]
 
     def _shown(self, audience: str, relation: Relation) -> Shown:

@@ -122,6 +122,21 @@ def test_other_columns_are_written_anew(home):
     assert_shown(home)
 
 
+def test_a_column_that_may_be_null_by_now_is_written_anew(home):
+    """What is kept of it has a value in every row, and is written as such a column is."""
+    for table in TABLES:
+        change(home, f"alter table {table} alter quantity set not null")
+    spread(home)
+    for table in TABLES:
+        change(
+            home,
+            f"alter table {table} alter quantity drop not null",
+            f"update {table} set quantity = null where billing_date = '{dates_of(home, table)[7]}'",
+        )
+    publish(home)
+    assert_shown(home)
+
+
 def test_what_is_taken_out_in_place_is_numbers(home):
     """Only the tables of figures lose rows while their file goes on."""
     with duckdb.connect(str(home.kept / "analyst.duckdb"), read_only=True) as kept:
