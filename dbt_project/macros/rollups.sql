@@ -1,11 +1,10 @@
 {#
-    Usage per window, coded, as CTEs that end in `rolled_up`: what adds up from `summed` (sums of postings; see postings_summed), what does not (see
-    figures) from the standing events of the touched windows, and levels integrated over time. `window_columns`: what a window is, beside its series;
-    `touched_by`: the column by which touched windows are computed again; `five_minutes`: how many times five minutes a window has; `summed`: a relation
-    in the place of summed. The hourly, daily and monthly figures are this, so that they cannot differ in their rules. Only the few figures that do not
-    add up are looked for by texts.
+    Usage per window, coded, as CTEs that end in `rolled_up`: what adds up (`summed_adding`) as it is, what does not (`summed_recomputed`, of which its events
+    count) with figures from the standing events of the touched windows, and levels integrated over time. `window_columns`: what a window is, beside its
+    series; `touched_by`: the column by which touched windows are computed again; `five_minutes`: how many times five minutes a window has. The hourly,
+    daily and monthly figures are this, so that they cannot differ in their rules. Only the few figures that do not add up are looked for by texts.
 #}
-{% macro rolled_up(window_columns, touched_by, five_minutes, summed='summed') -%}
+{% macro rolled_up(window_columns, touched_by, five_minutes) -%}
 levels as (
     select * from {{ ref('int_levels_by_hour') }} where {{ levels_to_show() }}
 ),
@@ -25,26 +24,22 @@ accounts as (
 ),
 
 adding as (
-    select {{ summed }}.*, null::date as dated_on
-    from {{ summed }}
-    inner join items on {{ summed }}.item_id = items.item_id
-    where {{ aggregates_by('items.aggregation', 'adding') }}
+    select *, null::date as dated_on from summed_adding
 ),
 
 figured as (
     select
-        {{ summed }}.* replace (
+        summed.* replace (
             figures.quantity as quantity,
-            if({{ aggregates_by('items.aggregation', 'summing') }}, {{ summed }}.quantity_variance, 0)::decimal(38, 9) as quantity_variance
+            if({{ aggregates_by('items.aggregation', 'summing') }}, summed.quantity_variance, 0)::decimal(38, 9) as quantity_variance
         ),
         figures.dated_on
-    from {{ summed }}
-    inner join items on {{ summed }}.item_id = items.item_id
-    inner join accounts on {{ summed }}.account_number = accounts.account_number
+    from summed_recomputed as summed
+    inner join items on summed.item_id = items.item_id
+    inner join accounts on summed.account_number = accounts.account_number
     left join figures
-        on {% for column in window_columns %}{{ summed }}.{{ column }} = figures.{{ column }} and {% endfor %}accounts.resolved_account_id = figures.account_id
+        on {% for column in window_columns %}summed.{{ column }} = figures.{{ column }} and {% endfor %}accounts.resolved_account_id = figures.account_id
         and items.metric = figures.metric and items.billed_sku = figures.sku and items.region = figures.region and items.billed_unit = figures.unit
-    where not {{ aggregates_by('items.aggregation', 'adding') }}
 ),
 
 integrated as (
@@ -74,17 +69,28 @@ rolled_up as (
 {%- endmacro %}
 
 {#
-    What adds up, per window and coded series, as the CTEs `postings` and `summed`: of the touched dates, where the model is there already.
-    Postings that cancel out leave no usage.
+    What the postings of a window and a coded series come to, as the CTEs `summed_adding` and `summed_recomputed` (see rolled_up): of the touched dates,
+    where the model is there already. Postings that cancel out leave no usage. `as_posted`: the windows are those of the ledger, so that the postings of a
+    date to which one batch alone has posted are what they come to.
 #}
-{% macro postings_summed(window_columns) -%}
-postings as (
-    select * from {{ ref('int_postings_by_period') }}
-    where not is_after_close and not {{ aggregates_by('aggregation', 'level') }}
-    {%- if is_incremental() %} and billing_date in ({{ touched('billing_date') }}){% endif %}
+{% macro postings_summed(window_columns, as_posted=false) -%}
+{%- set is_touched = ('billing_date in (' ~ touched('billing_date') ~ ')') if is_incremental() else 'true' -%}
+{%- if as_posted -%}
+lone_dates as (
+    select billing_date from {{ ref('int_usage_posted') }}
+    where not is_after_close and {{ is_touched }}
+    group by billing_date
+    having min(batch_id) = max(batch_id)
 ),
 
-summed as (
+{% endif -%}
+{%- for kind in ['adding', 'recomputed'] -%}
+summed_{{ kind }} as (
+    {%- set postings %}
+    from {{ ref('int_postings_by_period') }}
+    where
+        not is_after_close and {{ is_touched }} and {{ aggregates_by('aggregation', kind) }}
+    {%- endset %}
     select
         {% for column in window_columns %}{{ column }}, {% endfor %}
         account_number,
@@ -93,8 +99,19 @@ summed as (
         sum(event_count)::bigint as event_count,
         sum(quantity_variance)::decimal(38, 9) as quantity_variance,
         max(batch_id) as last_batch_id
-    from postings
+    {{- postings }}
+        {%- if as_posted %} and billing_date not in (select billing_date from lone_dates){% endif %}
     group by all
     having sum(event_count) <> 0
+    {%- if as_posted %}
+    union all
+    select {% for column in window_columns %}{{ column }}, {% endfor %}account_number, item_id, quantity, event_count, quantity_variance, batch_id
+    {{- postings }}
+        and billing_date in (select billing_date from lone_dates) and event_count <> 0
+    {%- endif %}
 )
+{{- ',
+
+' if not loop.last }}
+{%- endfor %}
 {%- endmacro %}

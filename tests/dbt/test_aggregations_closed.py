@@ -176,8 +176,13 @@ def test_the_nightly_state_is_that_of_a_full_rebuild(house: SmallHouse, tmp_path
     assert state(rebuilt.settings) == state(house.settings)
 
 
-def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(house: SmallHouse, tmp_path: Path) -> None:
-    """A tier of October has another unit price than its receipt; October was closed on batch 2, and batch 3 has passed."""
+@pytest.mark.parametrize(
+    ("column", "test"), [("unit_price", "final_rows_are_the_frozen_ones"), ("tier_amount", "tiers_sum_to_every_line")]
+)
+def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(
+    house: SmallHouse, tmp_path: Path, column: str, test: str
+) -> None:
+    """A tier of October has another unit price than its receipt, or another amount than its line; October was closed on batch 2, and batch 3 has passed."""
     damaged = SmallHouse(tmp_path)
     shutil.copytree(house.settings.home, damaged.settings.home)
 
@@ -185,10 +190,10 @@ def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(house: Sm
         with duckdb.connect(str(damaged.settings.warehouse)) as connection:
             connection.execute(statement)
 
-    change("update billing.invoice_line_tiers set unit_price = unit_price + 1 where billing_period = '2026-10'")
+    change(f"update billing.invoice_line_tiers set {column} = {column} + 1 where billing_period = '2026-10'")
     damaged.build("2026-11-06 00:00")
-    for how in ({"select": ["final_rows_are_the_frozen_ones"]}, {}):
+    for how in ({"select": [test]}, {}):
         change("update intermediate.int_batches_tested set tested_batch_id = 2")
-        with pytest.raises(UsageWarehouseError, match="final_rows_are_the_frozen_ones"):
+        with pytest.raises(UsageWarehouseError, match=f"{test}|final_rows_are_the_frozen_ones"):
             damaged.build("2026-11-06 00:00", **how)
     damaged.build("2026-11-06 00:00", full_refresh=True)

@@ -49,7 +49,7 @@ def dbt(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]
 def test_plain_dbt_build_with_unit_tests_show_and_docs(built: Settings) -> None:
     build = dbt(built, "build")
     assert build.returncode == 0, build.stdout[-3000:]
-    assert "15 unit tests" in build.stdout
+    assert "16 unit tests" in build.stdout
     show = dbt(built, "show", "--select", "invoices", "--output", "json")
     assert show.returncode == 0 and "currency_code" in show.stdout, show.stdout
     docs = dbt(built, "docs", "generate")

@@ -18,16 +18,10 @@ peaks as (
     group by all
 ),
 
-with_peaks as (
-    select summed.*, peaks.peak_per_minute
-    from summed
-    left join peaks using (billing_date, account_number, item_id)
-),
-
 {{ rolled_up(
-    ['billing_date'], 'billing_date', microseconds_between('billing_date', 'billing_date + interval 1 day', 'calendar_zone') ~ ' // 300000000',
-    summed='with_peaks'
+    ['billing_date'], 'billing_date', microseconds_between('billing_date', 'billing_date + interval 1 day', 'calendar_zone') ~ ' // 300000000'
 ) }}
 
 select billing_date, account_number, item_id, quantity, event_count, quantity_variance, peak_per_minute, last_batch_id
 from rolled_up
+left join peaks using (billing_date, account_number, item_id)

@@ -5,7 +5,7 @@
     pre_hook=["{{ forget_touched('billing_date') }}", "{{ forget_levels(\"strftime(billing_date, '%Y-%m')\", coded=true) }}"]
 ) }}
 
-with {{ postings_summed(['usage_hour', 'billing_date']) }},
+with {{ postings_summed(['usage_hour', 'billing_date'], as_posted=true) }},
 
 {{ rolled_up(['usage_hour', 'billing_date'], 'billing_date', '12') }}
 

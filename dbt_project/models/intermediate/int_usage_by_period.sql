@@ -46,6 +46,12 @@ summed as (
         and months.item_id = percentiles.item_id
 ),
 
+{% for kind in ['adding', 'recomputed'] -%}
+summed_{{ kind }} as (
+    select * from summed where item_id in (select item_id from {{ ref('int_kinds_decided') }} where {{ aggregates_by('aggregation', kind) }})
+),
+
+{% endfor -%}
 {{ rolled_up(
     ['billing_period'], 'billing_period', microseconds_between("billing_period || '-01'", month_after, 'calendar_zone') ~ ' // 300000000'
 ) }}
