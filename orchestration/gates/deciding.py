@@ -185,7 +185,7 @@ def _check_gate(facts: Facts, gate: str, row: dict[str, Any] | None) -> tuple[li
     gone = [scope for scope in row["waived_by"] if scope not in valid]
     if gone or not row["waived_by"]:
         return [f"gate {gate} failed, and its waiver for {', '.join(gone) or 'nobody'} is not valid any more"], []
-    return [], [valid[scope] for scope in row["waived_by"]]
+    return _not_whole(facts, row), [valid[scope] for scope in row["waived_by"]]
 
 
 def _not_whole(facts: Facts, row: dict[str, Any]) -> list[str]:

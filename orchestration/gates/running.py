@@ -19,7 +19,7 @@ from orchestration.gates.reading import (
     read_tested_before,
     read_waivers,
 )
-from orchestration.gates.storing import read_runs, store
+from orchestration.gates.storing import read_last_runs, store
 from orchestration.gates.validating import Outcome, validate
 from orchestration.gates.waivers import Waiver, covering, valid_waivers
 from orchestration.settings import Settings, now
@@ -120,15 +120,11 @@ def _passed_until(settings: Settings, billing_period: str, tested_before: int) -
     What the last build brought has to be looked at; what was there before was looked at the night it came: by data
     tests while the period ran, by the gates since. Where one of these did not pass, they look at the whole until it does.
     """
-    runs = [
-        (run.checked_at, cutoff, run.rows)
-        for cutoff, runs in read_runs(settings, billing_period).items()
-        for run in runs
-    ]
+    runs = read_last_runs(settings, 1, billing_period).get(billing_period)
     if not runs:
         return tested_before
-    _, cutoff, rows = max(runs, key=lambda run: run[:2])
-    passed = {row["gate"] for row in rows if row["passed"] is True}
+    [(cutoff, run)] = runs
+    passed = {row["gate"] for row in run.rows if row["passed"] is True}
     return min(tested_before, cutoff) if passed.issuperset(GATES_BY_DAY) else 0
 
 

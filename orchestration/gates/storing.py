@@ -66,13 +66,13 @@ def read_runs(settings: Settings, billing_period: str) -> dict[int, list[StoredR
     return runs
 
 
-def read_last_runs(settings: Settings, count: int) -> dict[str, list[tuple[int, StoredRun]]]:
-    """The last `count` runs of every period with their cutoffs, newest first; older files are not opened.
+def read_last_runs(settings: Settings, count: int, billing_period: str = "*") -> dict[str, list[tuple[int, StoredRun]]]:
+    """The last `count` runs of every period, or of one, with their cutoffs, newest first; other files are not opened.
 
     Raises UsageWarehouseError on an unreadable file.
     """
     found: dict[str, list[tuple[str, int, Path, re.Match[str]]]] = {}
-    for path in results_folder(settings).glob("*.json"):
+    for path in results_folder(settings).glob(f"{billing_period}-*.json"):
         name = NAME.fullmatch(path.name)
         if name:
             found.setdefault(name["period"], []).append((name["stamp"], int(name["cutoff"]), path, name))

@@ -232,3 +232,8 @@ def make_warehouse(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)) as connection:
         connection.execute(TABLES + VIEWS + REFERENCES + USAGE + BILLING)
+
+
+def row_of(run, gate: str) -> dict:
+    """The stored row of one gate in a run."""
+    return next(row for row in run.results if row["gate"] == gate)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
-from gates_warehouse import CUTOFF, PERIOD
+from gates_warehouse import CUTOFF, PERIOD, row_of
 
 from orchestration import child
 from orchestration.errors import UsageWarehouseError
@@ -38,10 +38,6 @@ def _waiver(scope: str = "blue", gate: str = ACCOUNT_GAP, period: str = PERIOD, 
     )
 
 
-def _row(run, gate: str) -> dict:
-    return next(row for row in run.results if row["gate"] == gate)
-
-
 def test_the_stored_rows_are_the_returned_ones_in_the_agreed_form(make_home):
     settings = make_home(BLUE_OVER)
     run = run_gates(settings, PERIOD, AS_OF)
@@ -55,7 +51,7 @@ def test_the_stored_rows_are_the_returned_ones_in_the_agreed_form(make_home):
     assert {(row["billing_period"], row["cutoff_batch_id"], row["checked_at"]) for row in rows} == {
         (PERIOD, CUTOFF, "2026-10-05T12:30:45Z")
     }
-    assert _row(run, ACCOUNT_GAP) == {
+    assert row_of(run, ACCOUNT_GAP) == {
         "gate": ACCOUNT_GAP,
         "billing_period": PERIOD,
         "cutoff_batch_id": CUTOFF,
@@ -81,7 +77,7 @@ def test_the_stored_rows_are_the_returned_ones_in_the_agreed_form(make_home):
         "1 row(s) break it:\n"
         "- account_id=blue, currency_code=USD, gap_amount=1.110000, ledger_amount=9.000000, gap=12.3333 %",
     }
-    assert run.blocking == (_row(run, ACCOUNT_GAP),)
+    assert run.blocking == (row_of(run, ACCOUNT_GAP),)
     json.dumps(run.as_dict())
 
 
@@ -105,7 +101,7 @@ def test_only_twenty_rows_are_kept_but_all_are_counted(make_home):
         PERIOD,
         AS_OF,
     )
-    row = _row(run, "no_unpriced_usage")
+    row = row_of(run, "no_unpriced_usage")
     assert [shown["account_id"] for shown in row["failed_rows"]] == sorted(f"a{n}" for n in range(10, 310))[:20]
     assert row["observed"] == "300 breaking rows"
     assert "300 row(s) break it, the first 20:" in row["detail"]
@@ -182,7 +178,7 @@ def test_a_crash_of_a_whole_suite_fails_all_its_gates(make_home, monkeypatch):
 
 def test_a_waiver_of_all_breaking_accounts_lets_the_gate_pass(make_home):
     run = run_gates(make_home(BLUE_OVER + _waiver()), PERIOD, AS_OF)
-    row = _row(run, ACCOUNT_GAP)
+    row = row_of(run, ACCOUNT_GAP)
     assert (row["passed"], row["waived"], row["waived_by"]) == (False, True, ["blue"])
     assert "Waived for blue until 2026-12-31T00:00:00Z by finance-controller: booked in October" in row["detail"]
     assert run.passed
@@ -210,7 +206,7 @@ def test_a_waiver_of_all_breaking_accounts_lets_the_gate_pass(make_home):
 )
 def test_a_waiver_that_does_not_fit_lets_nothing_pass(make_home, waiver):
     run = run_gates(make_home(BLUE_OVER + waiver), PERIOD, AS_OF)
-    assert _row(run, ACCOUNT_GAP)["waived"] is False
+    assert row_of(run, ACCOUNT_GAP)["waived"] is False
     assert not run.passed
     assert run.waivers == ()
 
@@ -238,7 +234,7 @@ def test_a_final_period_is_measured_at_its_own_cutoff(make_home):
         make_home("update operations.event_conservation set difference = 1 where batch_id = 2"), "2026-08", AS_OF
     )
     assert run.cutoff_batch_id == 1
-    assert _row(run, "conservation_holds")["passed"]
+    assert row_of(run, "conservation_holds")["passed"]
 
 
 def test_the_warehouse_can_be_written_right_after_a_run(make_home):

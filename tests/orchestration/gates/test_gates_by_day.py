@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
-from gates_warehouse import PERIOD
+from gates_warehouse import PERIOD, row_of
 
 from orchestration.gates import may_close, run_gates
 from orchestration.gates.catalog import GATES_BY_DAY
@@ -21,6 +21,7 @@ FIRST_BUILD = "update intermediate.int_batches_tested set earlier_batch_id = 0;"
 A_LEVEL = "insert into intermediate.int_level_changes values ('acme', 'storage', 1);"
 # what any change of an hour's quantity breaks
 HOURLY = {"postings_sum_to_hourly", "hourly_sums_to_daily"}
+WAIVED = f"insert into staging.stg_reference__gate_waivers select unnest({sorted(HOURLY)}), '{PERIOD}', '*', 'known', 'controller', '2026-12-31';"
 
 
 def _failed(run) -> set[str]:
@@ -35,10 +36,9 @@ def _change(settings, sql: str) -> None:
 def test_the_days_that_a_batch_touched_are_looked_at(make_home):
     run = run_gates(make_home(BY_HOUR.format(day=5)), PERIOD, AS_OF, whole=False)
     assert _failed(run) == HOURLY
-    rows = {row["gate"]: row for row in run.results}
-    assert {gate for gate, row in rows.items() if not row["whole_period"]} == set(GATES_BY_DAY)
-    assert rows["usage_daily_unique"]["detail"].startswith("It holds from 2026-09-01 to 2026-09-05 that ")
-    assert rows["usage_monthly_unique"]["detail"].startswith("It holds that ")
+    assert {row["gate"] for row in run.results if not row["whole_period"]} == set(GATES_BY_DAY)
+    assert row_of(run, "usage_daily_unique")["detail"].startswith("It holds from 2026-09-01 to 2026-09-05 that ")
+    assert row_of(run, "usage_monthly_unique")["detail"].startswith("It holds that ")
 
 
 def test_other_days_are_looked_at_before_a_close(make_home):
@@ -62,10 +62,7 @@ def test_what_failed_is_looked_at_until_it_passes(make_home):
     """The fault is on a day that no later night touches: it must not be forgotten, waived or not."""
     settings = make_home(BY_HOUR.format(day=20))
     assert _failed(run_gates(settings, PERIOD, AS_OF)) == HOURLY
-    _change(
-        settings,
-        f"insert into staging.stg_reference__gate_waivers select unnest({sorted(HOURLY)}), '{PERIOD}', '*', 'known', 'controller', '2026-12-31'",
-    )
+    _change(settings, WAIVED)
     for day in (6, 7):
         run = run_gates(settings, PERIOD, datetime(2026, 10, day, tzinfo=UTC), whole=False)
         assert _failed(run) == HOURLY
@@ -98,17 +95,14 @@ def test_what_came_since_the_gates_passed_is_looked_at_even_if_a_build_came_betw
     _change(settings, BY_HOUR.format(day=20))
     run = run_gates(settings, PERIOD, NEXT_NIGHT, whole=False)
     assert _failed(run) == HOURLY
-    passed = {row["gate"]: row["detail"] for row in run.results}["usage_daily_unique"]
-    assert passed.startswith("It holds from 2026-09-10 to 2026-09-20 that ")
+    assert row_of(run, "usage_daily_unique")["detail"].startswith("It holds from 2026-09-10 to 2026-09-20 that ")
 
 
 def test_a_night_that_brought_nothing_looks_at_no_day(make_home):
     settings = make_home("update intermediate.int_batches_tested set earlier_batch_id = 2;" + BY_HOUR.format(day=5))
     run = run_gates(settings, PERIOD, AS_OF, whole=False)
     assert run.passed
-    assert {row["gate"]: row["detail"] for row in run.results}["usage_daily_unique"].startswith(
-        "It holds (no day has changed) that "
-    )
+    assert row_of(run, "usage_daily_unique")["detail"].startswith("It holds (no day has changed) that ")
 
 
 def test_no_period_closes_on_a_part_of_its_days(make_home):
@@ -124,6 +118,16 @@ def test_no_period_closes_on_a_part_of_its_days(make_home):
     assert may_close(settings, PERIOD, NEXT_NIGHT).allowed
 
 
+def test_a_waiver_covers_what_was_seen_not_the_days_that_nobody_looked_at(make_home):
+    settings = make_home(BY_HOUR.format(day=5) + WAIVED)
+    run = run_gates(settings, PERIOD, AS_OF, whole=False)
+    assert _failed(run) == HOURLY
+    assert run.passed
+    decision = may_close(settings, PERIOD, AS_OF)
+    assert [reason.split()[1] for reason in decision.reasons] == list(GATES_BY_DAY)
+    assert may_close(settings, PERIOD, AS_OF, whole=False).allowed
+
+
 def test_results_that_were_stored_before_say_nothing_of_days_and_looked_at_all(make_home):
     settings = make_home()
     run = run_gates(settings, PERIOD, AS_OF)
@@ -136,5 +140,4 @@ def test_days_are_those_of_the_period(make_home):
     """August's gates see nothing of what batch 2 brought to September."""
     change = "update billing.billing_periods set status = 'provisional', cutoff_batch_id = null where billing_period = '2026-08';"
     run = run_gates(make_home(change), "2026-08", AS_OF, whole=False)
-    detail = {row["gate"]: row["detail"] for row in run.results}["usage_daily_unique"]
-    assert detail.startswith("It holds (no day has changed) that ")
+    assert row_of(run, "usage_daily_unique")["detail"].startswith("It holds (no day has changed) that ")
