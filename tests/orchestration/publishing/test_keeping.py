@@ -276,14 +276,16 @@ NOTES = {
     "another note": lambda note, file: note.write_text("[]"),
     "of another audience": lambda note, file: note.write_bytes((note.parent / "finance.json").read_bytes()),
     "of a file that was touched": lambda note, file: os.utime(file),
+    "of a file with other figures": lambda note, file: run(
+        file, "update usage.usage_daily_figures set quantity = quantity * 2"
+    ),
 }
 
 
 @pytest.mark.parametrize("how", NOTES)
 def test_a_file_without_its_note_is_begun_anew(home, tmp_path, how):
     spread(home)
-    run(file := home.kept / "analyst.duckdb", "update usage.usage_daily_figures set quantity = quantity * 2")
-    NOTES[how](home.kept / "analyst.json", file)
+    NOTES[how](home.kept / "analyst.json", home.kept / "analyst.duckdb")
     assert told(home, tmp_path, "analyst", "usage.usage_daily")[0] is None
     publish(home)
     assert_shown(home)
