@@ -74,11 +74,11 @@ rolled_up as (
     date to which one batch alone has posted are what they come to.
 #}
 {% macro postings_summed(window_columns, as_posted=false) -%}
-{%- set is_touched = ('billing_date in (' ~ touched('billing_date') ~ ')') if is_incremental() else 'true' -%}
+{%- set to_sum = 'not is_after_close and ' ~ is_touched() -%}
 {%- if as_posted -%}
 lone_dates as (
     select billing_date from {{ ref('int_usage_posted') }}
-    where not is_after_close and {{ is_touched }}
+    where {{ to_sum }}
     group by billing_date
     having min(batch_id) = max(batch_id)
 ),
@@ -89,7 +89,7 @@ summed_{{ kind }} as (
     {%- set postings %}
     from {{ ref('int_postings_by_period') }}
     where
-        not is_after_close and {{ is_touched }} and {{ aggregates_by('aggregation', kind) }}
+        {{ to_sum }} and {{ aggregates_by('aggregation', kind) }}
     {%- endset %}
     select
         {% for column in window_columns %}{{ column }}, {% endfor %}

@@ -90,13 +90,23 @@
 {% macro standing_touched(column) -%}
 entries as (
     select * from {{ ref('int_entries_shown') }}
-    where {{ aggregates_by('aggregation', 'recomputed') }}
-    {%- if is_incremental() %} and {{ in_periods('billing_date', touched(column)) if column == 'billing_period' else column ~ ' in (' ~ touched(column) ~ ')' }}{% endif %}
+    where {{ aggregates_by('aggregation', 'recomputed') }} and {{ is_touched(column) }}
 ),
 
 standing as (
     {{ standing('entries') | indent(4) }}
 )
+{%- endmacro %}
+
+{# Condition on billing dates: what the model computes again, by dates or by periods; all of them, where it is not there yet. #}
+{% macro is_touched(column='billing_date') -%}
+    {%- if not is_incremental() -%}
+        true
+    {%- elif column == 'billing_period' -%}
+        {{ in_periods('billing_date', touched(column)) }}
+    {%- else -%}
+        {{ column }} in ({{ touched(column) }})
+    {%- endif -%}
 {%- endmacro %}
 
 {# Condition: the date lies in one of the periods (a list of literals, as `touched` gives it). As ranges, because tables know between which dates their parts lie. #}

@@ -143,11 +143,10 @@ class Extraction:
         stored = {column.name: column for column in self._columns(rows, relation.coded)}
         texts = self._texts(shown)
         first = shown.columns.index(texts[0])
-        times, figures = shown.columns[:first], [column for column in shown.columns[first:] if column not in texts]
-        columns = (
-            *(replace(column, nullable=stored[column.name].nullable) for column in times),
-            *(stored[code] for code in SERIES_CODES),
-            *(replace(column, nullable=stored[column.name].nullable) for column in figures),
+        figures = [column for column in shown.columns[first:] if column not in texts]
+        columns = tuple(
+            replace(column, nullable=stored[column.name].nullable)
+            for column in (*shown.columns[:first], *(stored[code] for code in SERIES_CODES), *figures)
         )
         return replace(
             shown,

@@ -3,7 +3,7 @@
 {{ config(materialized='incremental', incremental_strategy='append', pre_hook="{{ forget_touched_items() }}") }}
 {%- set postings = ref('int_postings_by_period') %}
 {%- set minutes = ref('int_usage_by_minute') %}
-{%- set touched_minutes %}{% if is_incremental() %}{{ in_periods('billing_date', touched('billing_period')) }}{% else %}true{% endif %}{% endset %}
+{%- set touched_minutes = is_touched('billing_period') %}
 {%- set is_built = execute and load_relation(minutes) is not none %}
 {#- values of 64 bits are sorted in half the time of those of 128 #}
 {%- set is_short = is_built and run_query('select coalesce(max(abs(quantity)), 0) < 1000000000 from ' ~ minutes ~ ' where ' ~ touched_minutes).columns[0].values()[0] %}

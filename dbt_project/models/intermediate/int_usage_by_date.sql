@@ -9,7 +9,7 @@ with {{ postings_summed(['billing_date']) }},
 
 minutes as (
     select * from {{ ref('int_usage_by_minute') }}
-    {% if is_incremental() %}where billing_date in ({{ touched('billing_date') }}){% endif %}
+    where {{ is_touched() }}
 ),
 
 peaks as (

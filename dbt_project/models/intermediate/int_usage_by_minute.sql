@@ -8,8 +8,7 @@
 
 with entries as (
     select * from {{ ref('int_entries_shown') }}
-    where {{ aggregates_by('aggregation', 'summing') }}
-    {%- if is_incremental() %} and billing_date in ({{ touched('billing_date') }}){% endif %}
+    where {{ aggregates_by('aggregation', 'summing') }} and {{ is_touched() }}
 ),
 
 minutes as (

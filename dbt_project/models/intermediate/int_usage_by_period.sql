@@ -12,8 +12,7 @@ with days as (
     from {{ ref('int_usage_by_date') }}
     where
         item_id not in (select item_id from {{ ref('int_kinds_decided') }} where {{ aggregates_by('aggregation', 'level') }})
-        {%- if is_incremental() %}
-        and {{ in_periods('billing_date', touched('billing_period')) }}{% endif %}
+        and {{ is_touched('billing_period') }}
 ),
 
 percentiles as (
