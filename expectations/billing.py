@@ -123,7 +123,9 @@ TIERS_SUM = Gate(
     reads=("invoice_lines", "invoice_line_tiers"),
     breaks="""
 with tiers as (
-    select line_id, sum(tier_amount) as tiers_amount, count(*) as tier_count from invoice_line_tiers group by line_id
+    select line_id, sum(tier_amount) as tiers_amount, count(*) as tier_count
+    from invoice_line_tiers semi join invoice_lines using (line_id)
+    group by line_id
 )
 select
     account_id, line_id, sku, region, price_id, currency_code, precise_amount,
@@ -179,7 +181,10 @@ LINE_IDS = Gate(
 with ids as (
     select distinct line_id, account_id from invoice_lines
 ), counted as (
-    select line_id, count(*) as line_count from all_invoice_lines group by line_id having count(*) > 1
+    select line_id, count(*) as line_count
+    from all_invoice_lines semi join ids using (line_id)
+    group by line_id
+    having count(*) > 1
 )
 select account_id, line_id, line_count from ids inner join counted using (line_id)
 """,

@@ -232,10 +232,12 @@ def _extent(gate: Gate, connection: Any, scope: Scope) -> tuple[int, frozenset[s
 
 
 def _write_data_docs(settings: Settings, context: Any) -> Path | None:
-    """Render the last runs. A page that cannot be rendered must not undo a measured result: it is logged."""
+    """Render what is new. A page that cannot be rendered must not undo a measured result: it is logged."""
     try:
         _forget_old_runs(settings)
-        context.build_data_docs()
+        context.build_data_docs(
+            resource_identifiers=[*context.expectations_store.list_keys(), *_unseen(settings, context)]
+        )
         make_self_contained(_data_docs_folder(settings))
     except Exception as error:
         logging.getLogger(__name__).error(
@@ -245,8 +247,20 @@ def _write_data_docs(settings: Settings, context: Any) -> Path | None:
     return _data_docs_folder(settings) / "index.html"
 
 
+def _unseen(settings: Settings, context: Any) -> list[Any]:
+    """The stored results that have no page, or one of an earlier run at the same time."""
+    stored = {key: Path(*key.to_tuple()) for key in context.validation_results_store.list_keys()}
+    results, pages = _validations_folder(settings), _data_docs_folder(settings) / "validations"
+    return [
+        key
+        for key, path in stored.items()
+        if not (page := (pages / path).with_suffix(".html")).exists()
+        or page.stat().st_mtime_ns < (results / path).with_suffix(".json").stat().st_mtime_ns
+    ]
+
+
 def _forget_old_runs(settings: Settings) -> None:
-    """Keep the newest runs of each suite, since every stored run is rendered again each time; and none that a killed run left half written."""
+    """Keep the newest runs of each suite, since the index opens every stored one; and none that a killed run left half written."""
     validations, pages = _validations_folder(settings), _data_docs_folder(settings) / "validations"
     for stored in validations.rglob("*.json"):
         if not _is_whole(stored):

@@ -139,6 +139,21 @@ def test_data_docs_keep_only_the_newest_runs(make_home, monkeypatch):
     assert len(list(run.results_path.parent.iterdir())) == 3  # results are never forgotten
 
 
+def test_pages_of_former_runs_are_rendered_again_only_where_they_are_missing_or_older_than_their_result(make_home):
+    settings = make_home()
+    for minute in range(3):
+        run_gates(settings, PERIOD, AS_OF.replace(minute=minute))
+    standing, missing, outdated = sorted((settings.gates / "data_docs" / "validations" / "billing").rglob("*.html"))
+    standing.write_text("as it was")
+    missing.unlink()
+    outdated.write_text("of another result")
+    os.utime(outdated, (0, 0))
+    run_gates(settings, PERIOD, AS_OF.replace(minute=3))
+    assert standing.read_text() == "as it was"
+    assert "tiers_sum_to_lines" in missing.read_text()
+    assert "tiers_sum_to_lines" in outdated.read_text()
+
+
 def test_data_docs_that_cannot_be_written_do_not_undo_the_results(make_home):
     settings = make_home()
     (settings.gates).mkdir()
