@@ -1,13 +1,10 @@
 -- Which record corrects which: every counted correction whose target, a counted record, has landed, over the whole history. Most events are
--- never corrected, so the few corrections are found first, then their targets by a hash, then exactly: the hash never decides.
+-- never corrected, so the few corrections are found first, then their targets by a hash, then exactly: the hash never decides. Identities are no CTE:
+-- as one that is read twice they would be written down, all of them.
 {{ config(materialized='incremental', incremental_strategy='append') }}
 {%- set last_batch = watermark() %}
 
-with identities as (
-    select * from {{ ref('int_identities_hashed') }}
-),
-
-duplicated as (
+with duplicated as (
     select * from {{ ref('int_events_duplicated') }}
 ),
 
@@ -21,12 +18,12 @@ corrections as (
 -- a pair is new when either of the two is
 places as (
     select batch_id, file_order, row_number
-    from identities
+    from {{ ref('int_identities_hashed') }}
     where batch_id > {{ last_batch }} and identity_hash in (select target_hash from corrections)
     {%- if is_incremental() %}
     union all
     select batch_id, file_order, row_number
-    from identities
+    from {{ ref('int_identities_hashed') }}
     where batch_id <= {{ last_batch }} and identity_hash in (select target_hash from corrections where batch_id > {{ last_batch }})
     {%- endif %}
 ),

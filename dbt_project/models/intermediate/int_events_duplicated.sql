@@ -1,26 +1,23 @@
 -- The records that came again: every record whose (producer, event_id) landed before, over the whole history. Most identities come once, so
--- the few that may repeat are found by a hash first and then decided exactly: the hash never decides.
+-- the few that may repeat are found by a hash first and then decided exactly: the hash never decides. Identities are no CTE: as one that is read
+-- twice they would be written down, all of them.
 {{ config(materialized='incremental', incremental_strategy='append') }}
 {%- set last_batch = watermark() %}
 
-with identities as (
-    select * from {{ ref('int_identities_hashed') }}
-),
-
-repeated_hashes as (
+with repeated_hashes as (
+    select identity_hash
+    from {{ ref('int_identities_hashed') }}
     {% if is_incremental() -%}
-    select identities.identity_hash
-    from identities
-    semi join (select identity_hash from identities where batch_id > {{ last_batch }}) as new_identities using (identity_hash)
-    {%- else -%}
-    select identity_hash from identities
+    semi join (
+        select identity_hash from {{ ref('int_identities_hashed') }} where batch_id > {{ last_batch }}
+    ) as new_identities using (identity_hash)
     {%- endif %}
     group by identity_hash
     having count(*) > 1
 ),
 
 places as (
-    select batch_id, file_order, row_number from identities semi join repeated_hashes using (identity_hash)
+    select batch_id, file_order, row_number from {{ ref('int_identities_hashed') }} semi join repeated_hashes using (identity_hash)
 ),
 
 -- where nights find a few dozen files, DuckDB reads no others

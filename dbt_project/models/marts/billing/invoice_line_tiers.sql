@@ -3,11 +3,7 @@
     materialized='incremental', incremental_strategy='append', on_schema_change='fail', pre_hook="{{ forget_what_is_not_frozen() }}"
 ) }}
 
-with closed_tiers as (
-    select * from {{ ref('stg_finalized__invoice_line_tiers') }}
-),
-
-closed_lines as (
+with closed_lines as (
     select * from {{ ref('stg_finalized__invoice_lines') }}
 ),
 
@@ -38,7 +34,8 @@ rebilled_tiers as (
     where adjusted.side = 'rebilling'
 ),
 
--- a reversal takes back the tiers of everything billed so far for its line
+-- a reversal takes back the tiers of everything billed so far for its line. Most nights there is none, and no frozen file is read: closed tiers are no
+-- CTE, which would be written down in full.
 reversed_tiers as (
     select
         adjusted.line_id,
@@ -51,7 +48,7 @@ reversed_tiers as (
         -sum(closed_tiers.tier_amount) as tier_amount
     from adjusted
     inner join closed_lines on adjusted.origin_line_id = closed_lines.origin_line_id
-    inner join closed_tiers on closed_lines.line_id = closed_tiers.line_id
+    inner join {{ ref('stg_finalized__invoice_line_tiers') }} as closed_tiers on closed_lines.line_id = closed_tiers.line_id
     where adjusted.side = 'reversal'
     group by all
 ),
@@ -72,7 +69,7 @@ sums as (
 ),
 
 tiers as (
-    select * from closed_tiers where {{ is_frozen_since() }}
+    select * from {{ ref('stg_finalized__invoice_line_tiers') }} where {{ is_frozen_since() }}
     union all by name
     select * from usage_tiers
     union all by name

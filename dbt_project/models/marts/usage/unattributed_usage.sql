@@ -1,5 +1,13 @@
-with entries as (
-    select * from {{ ref('int_events_attributed') }} where outcome = 'unattributed' and event_weight <> 0
+with postings as (
+    select * from {{ ref('int_unattributed_posted') }}
+),
+
+kinds as (
+    select * from {{ ref('int_kinds_decided') }}
+),
+
+holders as (
+    select * from {{ ref('int_holders_decided') }}
 ),
 
 prices as (
@@ -10,39 +18,62 @@ tiers as (
     select * from {{ ref('stg_reference__price_tiers') }}
 ),
 
+by_producer as (
+    select
+        postings.first_seen_date,
+        holders.key_type,
+        holders.key_value,
+        kinds.metric,
+        kinds.billed_sku as sku,
+        kinds.region,
+        kinds.billed_unit as unit,
+        kinds.producer,
+        sum(postings.quantity)::decimal(38, 9) as quantity,
+        sum(postings.event_count)::bigint as event_count
+    from postings
+    left join kinds on postings.kind_id = kinds.kind_id
+    left join holders on postings.holder_id = holders.holder_id
+    group by all
+),
+
 queued as (
     select
-        event_ts::date as first_seen_date,
+        first_seen_date,
         key_type,
         key_value,
         metric,
         sku,
         region,
         unit,
-        string_agg(distinct producer, ', ' order by producer) as producers,
-        sum(entry * quantity)::decimal(38, 9) as quantity,
-        sum(entry)::bigint as event_count
-    from entries
-    group by first_seen_date, key_type, key_value, metric, sku, region, unit
-    having sum(entry) <> 0
+        array_to_string(list_sort(list(producer)), ', ') as producers,
+        sum(quantity)::decimal(38, 9) as quantity,
+        sum(event_count)::bigint as event_count
+    from by_producer
+    group by all
+    having sum(event_count) <> 0
+),
+
+-- the days on which a list price may change; between two of them it is one
+changes as (
+    select distinct queued.sku, queued.region, unnest([date '0001-01-01', prices.valid_from, prices.valid_to]) as from_date
+    from queued
+    inner join prices on queued.sku = prices.sku and prices.region in (queued.region, '*')
 ),
 
 -- list price: nobody's plan is known, so the highest first-tier unit price that was in force on that day for the SKU and region
 listed as (
-    select
-        queued.*,
-        prices.currency_code,
-        tiers.unit_price
-    from queued
+    select changes.sku, changes.region, changes.from_date, prices.currency_code, tiers.unit_price
+    from changes
     left join prices
-        on queued.sku = prices.sku
-        and prices.region in (queued.region, '*')
-        and (prices.valid_from is null or queued.first_seen_date >= prices.valid_from)
-        and (prices.valid_to is null or queued.first_seen_date < prices.valid_to)
+        on changes.sku = prices.sku
+        and prices.region in (changes.region, '*')
+        and (prices.valid_from is null or changes.from_date >= prices.valid_from)
+        and (prices.valid_to is null or changes.from_date < prices.valid_to)
     left join tiers on prices.price_id = tiers.price_id and tiers.tier_number = 1
+    where changes.from_date is not null
     -- one currency per row: US dollars where the SKU has a price in them
     qualify row_number() over (
-        partition by queued.first_seen_date, key_type, key_value, metric, queued.sku, queued.region, unit
+        partition by changes.sku, changes.region, changes.from_date
         order by tiers.unit_price is not null desc, prices.currency_code = 'USD' desc, prices.currency_code, tiers.unit_price desc
     ) = 1
 ),
@@ -53,8 +84,8 @@ priced as (
         key_type,
         key_value,
         metric,
-        sku,
-        region,
+        queued.sku,
+        queued.region,
         unit,
         producers,
         quantity,
@@ -62,7 +93,8 @@ priced as (
         case when unit_price is not null then {{ quantity_times_price('quantity', 'unit_price') }} end::decimal(38, 12) as amount_at_risk,
         currency_code,
         datediff('day', first_seen_date, ({{ as_of() }})::date)::integer as age_days
-    from listed
+    from queued
+    asof left join listed on queued.sku = listed.sku and queued.region = listed.region and queued.first_seen_date >= listed.from_date
 )
 
 select * from priced
