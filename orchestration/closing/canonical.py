@@ -52,5 +52,7 @@ def fingerprint(connection: duckdb.DuckDBPyConnection, query: str, by: str = "nu
     """A query's columns with their types, and for each value of the expression `by`, as text, what its rows are like: (value, their number, their hash)."""
     fields = sorted(columns(connection, query))
     row = ", ".join(name(column) for column, _ in fields)
-    found = connection.execute(f"select ({by})::varchar, count(*), sum(hash({row})::hugeint) from ({query}) group by {by}")
+    found = connection.execute(
+        f"select ({by})::varchar, count(*), sum(hash({row})::hugeint) from ({query}) group by {by}"
+    )
     return tuple(fields), frozenset(found.fetchall())

@@ -73,10 +73,14 @@ def nightly(settings: Settings, as_of: datetime | None = None, progress: Progres
     with gates.gates_aside() as run_gates:
         landed = land_inbox(settings, as_of, progress)
         build = warehouse.build(settings, as_of, on_progress=progress)
-        runs = check_waiting(settings, as_of, progress, run_gates)
-    if runs:
-        warehouse.build(settings, as_of, select=AFTER_GATES)
-    return Nightly(landed, build, runs, publish(settings, progress))
+        with publishing.begun(settings) as publication:
+            runs = check_waiting(settings, as_of, progress, run_gates)
+            publication.settle()
+            if runs:
+                warehouse.build(settings, as_of, select=AFTER_GATES)
+            if progress:
+                progress("publish", 0)
+            return Nightly(landed, build, runs, tuple(publication.finish()))
 
 
 def month_end(

@@ -1,4 +1,8 @@
-"""`publish`: build each audience's database aside, and put it in place of the old one in one step."""
+"""`publish`: build each audience's database aside, and put it in place of the old one in one step.
+
+It has two parts. What is kept from one publishing to the next (keeping.py) is compared with the warehouse and brought up to date
+first; a night does so while its gates run, whose results are all that changes after that. Then comes the rest.
+"""
 
 import filecmp
 import json
@@ -9,7 +13,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
 from typing import Any
@@ -19,14 +25,15 @@ import duckdb
 from orchestration.closing import alike, scratch_connection
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import writing
-from orchestration.publishing.audiences import AUDIENCES
+from orchestration.publishing.audiences import AUDIENCES, Relation
 from orchestration.publishing.catalog import COLUMNS, RELATIONS, TABLES
 from orchestration.publishing.extracting import Extraction, extraction
-from orchestration.publishing.keeping import Changes, find_changes, is_kept, keep, table_of, taken
+from orchestration.publishing.keeping import Held, find_changes, is_kept, keep, table_of, taken
 from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
 
-Writer = Callable[[dict[str, Any]], None]
+# Tells a writer's process of a relation. None: that was all that is kept.
+Writer = Callable[[dict[str, Any] | None], None]
 
 
 def publish(settings: Settings) -> list[Path]:
@@ -35,27 +42,87 @@ def publish(settings: Settings) -> list[Path]:
     A file whose content is in place already is left as it is. Readers of an old file keep it until they open it anew.
     Raises UsageWarehouseError, naming it, when a relation that an audience sees is missing from the warehouse; then no file is changed.
     """
+    with begun(settings) as publishing:
+        return publishing.finish()
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """One that has begun: `kept` comes to what the audiences' kept files hold, once the first part is out of the warehouse."""
+
+    settings: Settings
+    aside: Path
+    files: dict[str, tuple[Path, Path]]
+    writers: dict[str, Writer]
+    at_work: ExitStack
+    kept: "Future[dict[str, Held]]"
+
+    def settle(self) -> None:
+        """Wait until the warehouse is not read any more. From here to the end only what is not kept may change in it."""
+        self.kept.result()
+
+    def finish(self) -> list[Path]:
+        """Publish the rest, and put the files in place."""
+        held = self.kept.result()
+        with extraction(self.settings, _empty(self.aside / "rest")) as warehouse:
+            _tell_rest(self.writers, warehouse)
+        self.at_work.close()
+        placed = [_placed(self.settings, file) for file, _ in self.files.values()]
+        for audience, (_, kept) in self.files.items():
+            keep(self.settings, audience, kept, held[audience])
+        shutil.rmtree(self.aside)
+        return placed
+
+
+@contextmanager
+def begun(settings: Settings) -> Iterator[Publishing]:
+    """Begin to publish: in a thread of its own, what is kept is taken out of the warehouse as far as it has changed."""
     settings.published.mkdir(parents=True, exist_ok=True)
     aside = _empty(settings.scratch / "publish")
     # the base name is DuckDB's name of the catalog: it must not change when the file is put in place; the folder has a name of its own
     # because the writer of a killed run may still be at work in the one that it was given
     fresh = {audience: Path(tempfile.mkdtemp(dir=aside)) / f"{audience}.duckdb" for audience in AUDIENCES}
-    kept = {audience: taken(settings, audience, file.parent) for audience, file in fresh.items()}
+    files = {audience: (file, taken(settings, audience, file.parent)) for audience, file in fresh.items()}
     with ExitStack() as at_work:
-        writers = {
-            audience: at_work.enter_context(_writer(settings, file, kept[audience])) for audience, file in fresh.items()
-        }
-        with extraction(settings, aside) as warehouse:
-            held = {audience: warehouse.held(audience) for audience in AUDIENCES}
-            changes = {
-                audience: find_changes(settings, audience, file, held[audience]) for audience, file in kept.items()
-            }
-            _tell(writers, warehouse, changes)
-    placed = [_placed(settings, file) for file in fresh.values()]
-    for audience, file in kept.items():
-        keep(settings, audience, file, held[audience])
-    shutil.rmtree(aside)
-    return placed
+        writers = {audience: at_work.enter_context(_writer(settings, *pair)) for audience, pair in files.items()}
+        # ends before the writers do, whom it tells
+        thread = at_work.enter_context(ThreadPoolExecutor(1))
+        kept = {audience: file for audience, (_, file) in files.items()}
+        first_part = thread.submit(_publish_kept, settings, _empty(aside / "kept"), kept, writers)
+        yield Publishing(settings, aside, files, writers, at_work, first_part)
+
+
+def _publish_kept(
+    settings: Settings, folder: Path, files: dict[str, Path], writers: dict[str, Writer]
+) -> dict[str, Held]:
+    """Tell the writers what has to change in the kept files, and return what these then hold."""
+    with extraction(settings, folder) as warehouse:
+        held = {audience: warehouse.held(audience) for audience in AUDIENCES}
+        changes = {audience: find_changes(settings, audience, file, held[audience]) for audience, file in files.items()}
+        for audience, relation in _pairs():
+            if is_kept(relation):
+                changed = changes[audience][table_of(audience, relation)]
+                writers[audience](warehouse.changed(audience, relation, changed))
+    for tell in writers.values():
+        tell(None)
+    return held
+
+
+def _tell_rest(writers: dict[str, Writer], warehouse: Extraction) -> None:
+    """Tell the writers of other tables, then of views on all of them."""
+    for audience, relation in _pairs():
+        if not relation.coded:
+            writers[audience](warehouse.table(audience, relation))
+    for audience, relation in _pairs():
+        if relation.coded:
+            writers[audience](warehouse.view(audience, relation))
+
+
+def _pairs() -> list[tuple[str, Relation]]:
+    """(audience, relation): first what one audience alone sees, hours above all, which are being written while the rest is taken out of the warehouse."""
+    seen_by = Counter(repr(relation) for relations in AUDIENCES.values() for relation in relations)
+    pairs = [(audience, relation) for audience, relations in AUDIENCES.items() for relation in relations]
+    return sorted(pairs, key=lambda pair: (seen_by[repr(pair[1])], not pair[1].coded, pair[1].name))
 
 
 def _placed(settings: Settings, fresh: Path) -> Path:
@@ -73,26 +140,6 @@ def _empty(folder: Path) -> Path:
     return folder
 
 
-def _tell(writers: dict[str, Writer], warehouse: Extraction, changes: dict[str, Changes]) -> None:
-    """Tell the writers of their relations: first what is kept, of which a copy becomes the file, then other tables, then views on both.
-
-    Of each first what one audience alone sees, hours above all, so that they are being written while the rest is taken out of the warehouse.
-    """
-    seen_by = Counter(repr(relation) for relations in AUDIENCES.values() for relation in relations)
-    pairs = [(audience, relation) for audience, relations in AUDIENCES.items() for relation in relations]
-    pairs.sort(key=lambda pair: (seen_by[repr(pair[1])], not pair[1].coded, pair[1].name))
-    for audience, relation in pairs:
-        if is_kept(relation):
-            changed = changes[audience][table_of(audience, relation)]
-            writers[audience](warehouse.changed(audience, relation, changed))
-    for audience, relation in pairs:
-        if not relation.coded:
-            writers[audience](warehouse.table(audience, relation))
-    for audience, relation in pairs:
-        if relation.coded:
-            writers[audience](warehouse.view(audience, relation))
-
-
 @contextmanager
 def _writer(settings: Settings, fresh: Path, kept: Path) -> Iterator[Writer]:
     """A process that knows nothing but the relations that it is told of, and has written the file by the end of the context (why a process: see writing.py)."""
@@ -101,7 +148,7 @@ def _writer(settings: Settings, fresh: Path, kept: Path) -> Iterator[Writer]:
         program, bufsize=0, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, env={**os.environ, **writing.CLEAN_MEMORY}
     ) as process:
 
-        def tell(line: dict[str, Any]) -> None:
+        def tell(line: dict[str, Any] | None) -> None:
             with suppress(BrokenPipeError):  # it has ended, and said why
                 process.stdin.write(f"{json.dumps(line)}\n".encode())
 

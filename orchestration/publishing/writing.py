@@ -8,8 +8,8 @@ packing writes what happens to stand where a value is null: it is left to column
 
 Standard input brings a line of JSON each: first the file, the kept one and DuckDB's settings, then relation by relation, as they are ready, with
 schema, name, columns (name, type, comment, nullable), comment, and rows (a Parquet file: it becomes a table, or `more` rows of one that
-is kept) or query (it becomes a view on tables before it). Those with `changed` come first and are tables to keep: the rows
-replace those that have one of these values in the column `by` (null: all).
+is kept) or query (it becomes a view on tables before it). Those that come before a line `null` are tables to keep: the rows replace
+those that have one of the values `changed` in the column `by` (null: all).
 """
 
 import json
@@ -17,7 +17,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import groupby
 
 import duckdb
 
@@ -33,22 +32,21 @@ SETTINGS = {
 def write(lines: Iterator[str]) -> None:
     """Bring the kept tables up to date, and make of a copy of them the file; relations in the lines' order and their rows in the files' order."""
     place = json.loads(next(lines))
-    told = map(json.loads, lines)
-    copied = []
-    for kept, relations in groupby(told, key=lambda relation: "changed" in relation):
-        if kept:
-            with opened(place["kept"], place["settings"]) as connection:
-                for relation in relations:
-                    bring_up_to_date(connection, relation)
-                    copied.append(relation)
-        else:
-            shutil.copyfile(place["kept"], place["file"])
-            with opened(place["file"], place["settings"]) as connection:
-                for relation in copied:
-                    comment(connection, relation)
-                for relation in relations:
-                    make(connection, relation)
-                    comment(connection, relation)
+    relations = map(json.loads, lines)
+    # once there is one, it is decided whether the kept file can be brought up to date, or has been removed
+    kept = [next(relations)]
+    with opened(place["kept"], place["settings"]) as connection:
+        bring_up_to_date(connection, kept[0])
+        for relation in iter(lambda: next(relations), None):
+            bring_up_to_date(connection, relation)
+            kept.append(relation)
+    shutil.copyfile(place["kept"], place["file"])
+    with opened(place["file"], place["settings"]) as connection:
+        for relation in kept:
+            comment(connection, relation)
+        for relation in relations:
+            make(connection, relation)
+            comment(connection, relation)
 
 
 @contextmanager

@@ -1,17 +1,14 @@
 -- Failure it prevents: usage that a correction took back and that is still counted. Mirror: no_event_is_taken_back_without_a_correction.
+-- Entries are no CTE: as one that is read twice they would be written down, all of them.
 with corrected as (
     select * from {{ ref('int_events_corrected') }} where not is_target_retraction
-),
-
-entries as (
-    select * from {{ ref('int_events_decided') }}
 ),
 
 -- a retraction in whatever state, a replacement once it is not held
 in_effect as (
     select corrected.target_batch_id, corrected.target_file_order, corrected.target_row_number
     from corrected
-    inner join entries
+    inner join {{ ref('int_events_decided') }} as entries
         on corrected.correction_batch_id = entries.landed_batch_id and corrected.correction_file_order = entries.file_order
         and corrected.correction_row_number = entries.row_number
     group by
@@ -21,7 +18,7 @@ in_effect as (
 )
 
 select entries.landed_batch_id, entries.file_order, entries.row_number, sum(entry) as times_counted
-from entries
+from {{ ref('int_events_decided') }} as entries
 semi join in_effect
     on entries.landed_batch_id = in_effect.target_batch_id and entries.file_order = in_effect.target_file_order
     and entries.row_number = in_effect.target_row_number

@@ -14,6 +14,8 @@ import dagster as dg
 import yaml
 
 from orchestration import gates, publishing
+from orchestration.publishing.keeping import is_kept
+from orchestration.scheduling.project import read_project
 from orchestration.scheduling.running import POOL
 from orchestration.settings import PROJECT_ROOT, Settings
 
@@ -53,6 +55,15 @@ def test_names_are_those_of_the_snapshot(defs: dg.Definitions) -> None:
     if os.environ.get("USAGE_UPDATE_SNAPSHOT"):
         SNAPSHOT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     assert found == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_what_is_kept_of_publishing_does_not_rest_on_gates(parsed_home: Settings) -> None:
+    """A night takes it out of the warehouse while its gates run, and builds what shows their results afterwards."""
+    project = read_project(parsed_home)
+    rest_on_gates = {project.names[node] for node in project.after_gates}
+    kept = [relation for relations in publishing.AUDIENCES.values() for relation in relations if is_kept(relation)]
+    assert rest_on_gates
+    assert rest_on_gates.isdisjoint(name.split(".")[-1] for one in kept for name in (one.source, one.coded))
 
 
 def test_everything_loads_and_the_jobs_are_sound(defs: dg.Definitions) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.closing import fingerprint
 from orchestration.errors import UsageWarehouseError
-from orchestration.publishing import AUDIENCES, publish
+from orchestration.publishing import AUDIENCES, begun, publish
 from orchestration.publishing.extracting import extraction
 from orchestration.publishing.keeping import by, find_changes, outdated, table_of
 
@@ -298,6 +298,31 @@ def test_a_home_that_is_moved_or_copied_keeps_what_it_published(home, tmp_path):
     shutil.copytree(home.home, copy.home)
     (folder := tmp_path / "told").mkdir()
     assert told(copy, folder, "analyst", "usage.usage_daily") == ([], [])
+
+
+def test_what_is_not_kept_may_change_until_the_second_part_of_a_publishing(home):
+    """A night takes out what is kept while its gates run, and their results after that."""
+    spread(home)
+    with begun(home) as publishing:
+        publishing.settle()
+        change(home, "update operations.event_conservation set records = 4711")
+        publishing.finish()
+    assert_shown(home)
+    with duckdb.connect(str(home.published / "finance.duckdb"), read_only=True) as connection:
+        found = connection.execute("select distinct records from operations.event_conservation").fetchall()
+    assert found == [(4711,)]
+
+
+def test_a_night_that_fails_between_the_parts_of_a_publishing_changes_no_file(home):
+    spread(home)
+    before = {file.name: file.read_bytes() for file in home.published.iterdir()}
+    change(home, "update intermediate.int_usage_by_date set quantity = quantity + 1")
+    with pytest.raises(UsageWarehouseError, match="the gates died"), begun(home) as publishing:
+        publishing.settle()
+        raise UsageWarehouseError("the gates died")
+    assert {file.name: file.read_bytes() for file in home.published.iterdir()} == before
+    publish(home)
+    assert_shown(home)
 
 
 def test_a_publishing_that_failed_costs_the_kept_figures_alone(home):

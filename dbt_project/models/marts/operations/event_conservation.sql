@@ -6,16 +6,22 @@ entries as (
     select * from {{ ref('int_events_decided') }}
 ),
 
+outcomes as (
+    select landed_batch_id as batch_id, outcome, outcome_reason, sum(entry) as entry
+    from entries
+    group by all
+),
+
 decided as (
     select
-        landed_batch_id as batch_id,
+        batch_id,
         sum(entry) filter (outcome = 'duplicate') as duplicates,
         sum(entry) filter (outcome = 'duplicate' and outcome_reason = 'conflicting') as conflicting_duplicates,
         sum(entry) filter (outcome = 'held') as held,
         sum(entry) filter (outcome = 'unattributed') as unattributed,
         sum(entry) filter (outcome = 'attributed') as attributed
-    from entries
-    group by landed_batch_id
+    from outcomes
+    group by batch_id
 ),
 
 conserved as (
