@@ -1,6 +1,7 @@
 """Load sets and homes to measure on. Everything lies in one work folder and is made once; a folder that is kept serves the next run as well."""
 
 import datetime as dt
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +69,12 @@ def fresh(home: Path) -> None:
 
 
 def copied(home: Path, target: Path, built: bool = True) -> Path:
-    """A home of its own with the same lake (its files are immutable: links), and what was built if asked for."""
+    """A home of its own with the same lake (its files are immutable: links), and what was built if asked for; all on disk, so that no run waits for it."""
     shutil.rmtree(target, ignore_errors=True)
     without = shutil.ignore_patterns("lake", *(() if built else ("warehouse.duckdb*", "published")))
     shutil.copytree(home, target, ignore=without)
     shutil.copytree(home / "lake", target / "lake", copy_function=lambda a, b: Path(b).hardlink_to(a))
+    os.sync()
     return target
 
 
