@@ -72,12 +72,12 @@ def nightly(settings: Settings, as_of: datetime | None = None, progress: Progres
     """
     with gates.gates_aside() as run_gates:
         landed = land_inbox(settings, as_of, progress)
-        build = warehouse.build(settings, as_of, on_progress=progress)
+        build = warehouse.build(settings, as_of, compact=False, on_progress=progress)
         with publishing.begun(settings) as publication:
             runs = check_waiting(settings, as_of, progress, run_gates)
             publication.settle()
             if runs:
-                warehouse.build(settings, as_of, select=AFTER_GATES)
+                warehouse.build(settings, as_of, select=AFTER_GATES, compact=False)
             if progress:
                 progress("publish", 0)
             return Nightly(landed, build, runs, tuple(publication.finish()))

@@ -67,7 +67,8 @@ class Publishing:
         with extraction(self.settings, _empty(self.aside / "rest")) as warehouse:
             _tell_rest(self.writers, warehouse)
         self.at_work.close()
-        placed = [_placed(self.settings, file) for file, _ in self.files.values()]
+        with ThreadPoolExecutor() as at_once:  # they wait for the disk
+            placed = list(at_once.map(lambda pair: _placed(self.settings, pair[0]), self.files.values()))
         for audience, (_, kept) in self.files.items():
             keep(self.settings, audience, kept, held[audience])
         shutil.rmtree(self.aside)

@@ -20,7 +20,7 @@ from orchestration.publishing.keeping import Held, by, is_kept, table_of
 from orchestration.publishing.writing import literal, name
 from orchestration.settings import Settings
 
-CLOSED = "billing_period in (select billing_period from warehouse.billing.billing_periods where status = 'final')"
+CLOSED = "select billing_period from warehouse.billing.billing_periods where status = 'final'"
 # 128-bit integers, which Parquet would turn into floating point
 WIDE_INTEGERS = ("HUGEINT", "UHUGEINT")
 
@@ -67,8 +67,7 @@ class Extraction:
         shown = self._shown(audience, relation)
         if not relation.settles:
             return shown.told(rows=self._copied(shown), more=False)
-        rest = replace(shown, rows=f"(from {shown.rows} where ({CLOSED}) is not true)")
-        return shown.told(rows=self._copied(rest), more=True)
+        return shown.told(rows=self._copied(self._of_periods(shown, closed=False)), more=True)
 
     def held(self, audience: str) -> Held:
         """What the audience's kept tables have to hold."""
@@ -107,7 +106,15 @@ class Extraction:
         shown = self._shown(audience, relation)
         if relation.coded:
             return replace(self._coded(shown, relation), name=table_of(audience, relation)[1])
-        return replace(shown, rows=f"(from {shown.rows} where {CLOSED})")
+        return self._of_periods(shown, closed=True)
+
+    def _of_periods(self, shown: Shown, closed: bool) -> Shown:
+        """The rows of closed periods, or all others. Periods stand there as values: DuckDB then does not read what holds none of them."""
+        rest = f"select distinct billing_period from {shown.rows} where billing_period not in ({CLOSED}) or billing_period is null"
+        periods = {period for (period,) in self.connection.execute(CLOSED if closed else rest).fetchall()}
+        named = ", ".join(literal(period) for period in sorted(periods - {None}))
+        conditions = [f"billing_period in ({named})"] * bool(named) + ["billing_period is null"] * (None in periods)
+        return replace(shown, rows=f"(from {shown.rows} where {' or '.join(conditions) or 'false'})")
 
     def _fingerprint(self, shown: Shown, column: str) -> Fingerprint:
         """That of the rows, taken once for all audiences. Whether a value may be missing decides how a column is written (see writing.py)."""

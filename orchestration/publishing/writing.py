@@ -41,7 +41,8 @@ def write(lines: Iterator[str]) -> None:
             bring_up_to_date(connection, relation)
             kept.append(relation)
     shutil.copyfile(place["kept"], place["file"])
-    with opened(place["file"], place["settings"]) as connection:
+    # nothing is written into this file later: parts of tables that are not full need not be made one
+    with opened(place["file"], place["settings"] | {"max_vacuum_tasks": 0}) as connection:
         for relation in kept:
             comment(connection, relation)
         for relation in relations:

@@ -18,7 +18,7 @@ NEEDED_REFERENCES = ("metrics", "units", "skus", "accounts")
 PARSED = "partial_parse.msgpack"
 
 # What profiles.yml reads of the environment, with defaults.
-IN_THE_PROFILE = ("USAGE_HOME", "USAGE_MEMORY_LIMIT")
+IN_THE_PROFILE = ("USAGE_HOME", "USAGE_MEMORY_LIMIT", "USAGE_VACUUM_TASKS")
 
 # What a run of the warehouse builds and tests. Unit tests check the SQL, not the data: `make test` runs them.
 EVERYDAY = ("--exclude-resource-type", "unit_test")
@@ -44,12 +44,14 @@ def build(
     select: list[str] | None = None,
     as_of_batch: int | None = None,
     test: bool = True,
+    compact: bool = True,
     on_progress: Callable[[str, int], None] | None = None,
 ) -> BuildResult:
     """Bring the marts up to date with what has landed.
 
     `as_of` stands for now; `select` takes dbt selectors (default: everything); `as_of_batch` builds the state that was known
-    by that batch, which is only right in a home of its own; `test=False` leaves out the data tests. Raises UsageWarehouseError with the first failure of dbt.
+    by that batch, which is only right in a home of its own; `test=False` leaves out the data tests; `compact=False` leaves what it
+    appends to tables beside what is there, for a later build to make it one. Raises UsageWarehouseError with the first failure of dbt.
     """
     if not any((settings.lake / "batches").glob("batch=*.json")):
         raise UsageWarehouseError(f"nothing has landed in {settings.home} yet: run `usage land` first")
@@ -67,7 +69,7 @@ def build(
         arguments += ["--exclude-resource-type", "test"]
     if select:
         arguments += ["--select", *select]
-    with _environment(settings, as_of, as_of_batch):
+    with _environment(settings, as_of, as_of_batch, compact):
         outcome = _invoke(settings, arguments, on_progress)
     return _summary(outcome)
 
@@ -76,7 +78,7 @@ def manifest_path(settings: Settings) -> Path:
     """The path of the parsed project's manifest.json, which Dagster's assets are made from; parses where that has not been done."""
     target, logs = _folders(settings)
     path = Path(target) / "manifest.json"
-    with _environment(settings, None, None):
+    with _environment(settings):
         parsed = _manifest(target, logs)
     path.parent.mkdir(parents=True, exist_ok=True)
     parsed.writable_manifest().write(str(path))
@@ -102,12 +104,15 @@ def _folders(settings: Settings) -> tuple[str, str]:
 
 
 @contextmanager
-def _environment(settings: Settings, as_of: datetime | None, as_of_batch: int | None) -> Iterator[None]:
+def _environment(
+    settings: Settings, as_of: datetime | None = None, as_of_batch: int | None = None, compact: bool = True
+) -> Iterator[None]:
     """What the project reads through env_var(): the home, the limits, and what stands for now and for all that is known."""
     wanted = {
         "USAGE_HOME": str(settings.home),
         "USAGE_MEMORY_LIMIT": settings.memory_limit,
         "USAGE_AS_OF": now(as_of).isoformat(),
+        "USAGE_VACUUM_TASKS": None if compact else "0",
         "USAGE_AS_OF_BATCH": None if as_of_batch is None else str(as_of_batch),
         "DO_NOT_TRACK": "1",
     }

@@ -40,3 +40,16 @@ def test_what_a_night_brings_is_appended(house: SmallHouse) -> None:
     assert house.rows("select batch_id, usage_hour::date::varchar from intermediate.int_usage_posted order by 1") == [
         (1, "2026-11-03"), (2, "2026-11-04"),
     ]  # fmt: skip
+
+
+def test_what_nights_bring_is_made_one_at_the_month_s_end(house: SmallHouse) -> None:
+    def parts() -> int:
+        [(found,)] = house.rows("select count(distinct row_group_id) from pragma_storage_info('intermediate.int_usage_posted')")
+        return found
+
+    house.build("2026-11-05 01:00", compact=False)
+    assert parts() == 2
+    house.land("2026-11-06 00:00", event(5))
+    house.build("2026-11-06 01:00")
+    assert parts() == 1
+    assert house.rows("select count(*) from intermediate.int_usage_posted") == [(3,)]

@@ -18,7 +18,7 @@ tiers as (
     select * from {{ ref('stg_reference__price_tiers') }}
 ),
 
-by_producer as (
+queued as (
     select
         postings.first_seen_date,
         holders.key_type,
@@ -27,37 +27,21 @@ by_producer as (
         kinds.billed_sku as sku,
         kinds.region,
         kinds.billed_unit as unit,
-        kinds.producer,
+        array_to_string(list_sort(list_distinct(list(kinds.producer))), ', ') as producers,
         sum(postings.quantity)::decimal(38, 9) as quantity,
         sum(postings.event_count)::bigint as event_count
     from postings
     left join kinds on postings.kind_id = kinds.kind_id
     left join holders on postings.holder_id = holders.holder_id
     group by all
-),
-
-queued as (
-    select
-        first_seen_date,
-        key_type,
-        key_value,
-        metric,
-        sku,
-        region,
-        unit,
-        array_to_string(list_sort(list(producer)), ', ') as producers,
-        sum(quantity)::decimal(38, 9) as quantity,
-        sum(event_count)::bigint as event_count
-    from by_producer
-    group by all
-    having sum(event_count) <> 0
+    having sum(postings.event_count) <> 0
 ),
 
 -- the days on which a list price may change; between two of them it is one
 changes as (
-    select distinct queued.sku, queued.region, unnest([date '0001-01-01', prices.valid_from, prices.valid_to]) as from_date
-    from queued
-    inner join prices on queued.sku = prices.sku and prices.region in (queued.region, '*')
+    select distinct seen.sku, seen.region, unnest([date '0001-01-01', prices.valid_from, prices.valid_to]) as from_date
+    from (select distinct sku, region from queued) as seen
+    inner join prices on seen.sku = prices.sku and prices.region in (seen.region, '*')
 ),
 
 -- list price: nobody's plan is known, so the highest first-tier unit price that was in force on that day for the SKU and region
