@@ -73,7 +73,7 @@ def nightly(settings: Settings, as_of: datetime | None = None, progress: Progres
     with gates.gates_aside() as run_gates:
         landed = land_inbox(settings, as_of, progress)
         build = warehouse.build(settings, as_of, compact=False, on_progress=progress)
-        with publishing.begun(settings) as publication:
+        with publishing.begun(settings, compare_closed=False) as publication:
             runs = check_waiting(settings, as_of, progress, run_gates)
             publication.settle()
             if runs:

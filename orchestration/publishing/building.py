@@ -28,7 +28,7 @@ from orchestration.publishing import writing
 from orchestration.publishing.audiences import AUDIENCES, Relation
 from orchestration.publishing.catalog import COLUMNS, RELATIONS, TABLES
 from orchestration.publishing.extracting import Extraction, extraction
-from orchestration.publishing.keeping import Held, find_changes, is_kept, keep, table_of, taken
+from orchestration.publishing.keeping import Held, Receipts, find_changes, is_kept, keep, settled, table_of, taken
 from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
 
@@ -55,7 +55,7 @@ class Publishing:
     files: dict[str, tuple[Path, Path]]
     writers: dict[str, Writer]
     at_work: ExitStack
-    kept: "Future[dict[str, Held]]"
+    kept: "Future[tuple[dict[str, Held], Receipts]]"
 
     def settle(self) -> None:
         """Wait until the warehouse is not read any more. From here to the end only what is not kept may change in it."""
@@ -63,21 +63,24 @@ class Publishing:
 
     def finish(self) -> list[Path]:
         """Publish the rest, and put the files in place."""
-        held = self.kept.result()
+        held, receipts = self.kept.result()
         with extraction(self.settings, _empty(self.aside / "rest")) as warehouse:
             _tell_rest(self.writers, warehouse)
         self.at_work.close()
         with ThreadPoolExecutor() as at_once:  # they wait for the disk
             placed = list(at_once.map(lambda pair: _placed(self.settings, pair[0]), self.files.values()))
         for audience, (_, kept) in self.files.items():
-            keep(self.settings, audience, kept, held[audience])
+            keep(self.settings, audience, kept, held[audience], receipts)
         shutil.rmtree(self.aside)
         return placed
 
 
 @contextmanager
-def begun(settings: Settings) -> Iterator[Publishing]:
-    """Begin to publish: in a thread of its own, what is kept is taken out of the warehouse as far as it has changed."""
+def begun(settings: Settings, compare_closed: bool = True) -> Iterator[Publishing]:
+    """Begin to publish: in a thread of its own, what is kept is taken out of the warehouse as far as it has changed.
+
+    Without `compare_closed` the rows of closed periods are taken to be as they were (see keeping.py).
+    """
     settings.published.mkdir(parents=True, exist_ok=True)
     aside = _empty(settings.scratch / "publish")
     # the base name is DuckDB's name of the catalog: it must not change when the file is put in place; the folder has a name of its own
@@ -89,16 +92,21 @@ def begun(settings: Settings) -> Iterator[Publishing]:
         # ends before the writers do, whom it tells
         thread = at_work.enter_context(ThreadPoolExecutor(1))
         kept = {audience: file for audience, (_, file) in files.items()}
-        first_part = thread.submit(_publish_kept, settings, _empty(aside / "kept"), kept, writers)
+        first_part = thread.submit(_publish_kept, settings, _empty(aside / "kept"), kept, writers, compare_closed)
         yield Publishing(settings, aside, files, writers, at_work, first_part)
 
 
 def _publish_kept(
-    settings: Settings, folder: Path, files: dict[str, Path], writers: dict[str, Writer]
-) -> dict[str, Held]:
-    """Tell the writers what has to change in the kept files, and return what these then hold."""
+    settings: Settings, folder: Path, files: dict[str, Path], writers: dict[str, Writer], compare_closed: bool
+) -> tuple[dict[str, Held], Receipts]:
+    """Tell the writers what has to change in the kept files, and return what these then hold, and the receipts of closed periods."""
     with extraction(settings, folder) as warehouse:
-        held = {audience: warehouse.held(audience) for audience in AUDIENCES}
+        receipts = warehouse.receipts()
+        trusted = {} if compare_closed else receipts
+        held = {
+            audience: warehouse.held(audience, settled(settings, audience, file, trusted))
+            for audience, file in files.items()
+        }
         changes = {audience: find_changes(settings, audience, file, held[audience]) for audience, file in files.items()}
         for audience, relation in _pairs():
             if is_kept(relation):
@@ -106,7 +114,7 @@ def _publish_kept(
                 writers[audience](warehouse.changed(audience, relation, changed))
     for tell in writers.values():
         tell(None)
-    return held
+    return held, receipts
 
 
 def _tell_rest(writers: dict[str, Writer], warehouse: Extraction) -> None:

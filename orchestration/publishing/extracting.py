@@ -4,7 +4,7 @@ Figures of many rows are taken apart: what they are of stands once, under the wa
 back. Of these, and of what stays as it is once its period is closed, only what changed is taken out (see keeping.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
@@ -16,11 +16,13 @@ from orchestration.closing import Fingerprint, attach_warehouse, fingerprint, sc
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing.audiences import AUDIENCES, SERIES, SERIES_CODES, Relation, place
 from orchestration.publishing.catalog import COLUMNS, RELATIONS
-from orchestration.publishing.keeping import Held, by, is_kept, table_of
+from orchestration.publishing.keeping import Held, Receipts, by, is_kept, table_of
 from orchestration.publishing.writing import literal, name
 from orchestration.settings import Settings
 
-CLOSED = "select billing_period from warehouse.billing.billing_periods where status = 'final'"
+FINAL = "from warehouse.billing.billing_periods where status = 'final'"
+CLOSED = f"select billing_period {FINAL}"
+RECEIPTS = f"select billing_period, receipt_sha256 {FINAL} and receipt_sha256 is not null"
 # 128-bit integers, which Parquet would turn into floating point
 WIDE_INTEGERS = ("HUGEINT", "UHUGEINT")
 
@@ -69,10 +71,16 @@ class Extraction:
             return shown.told(rows=self._copied(shown), more=False)
         return shown.told(rows=self._copied(self._of_periods(shown, closed=False)), more=True)
 
-    def held(self, audience: str) -> Held:
-        """What the audience's kept tables have to hold."""
+    def receipts(self) -> Receipts:
+        """Those of the closed periods."""
+        return dict(self.connection.execute(RECEIPTS).fetchall())
+
+    def held(self, audience: str, settled: Held | None = None) -> Held:
+        """What the audience's kept tables have to hold. Dates and periods that are `settled` are not compared again, only counted."""
         return {
-            table_of(audience, relation): self._fingerprint(self._kept(audience, relation), by(relation))
+            (table := table_of(audience, relation)): self._fingerprint(
+                self._kept(audience, relation), by(relation), (settled or {}).get(table)
+            )
             for relation in AUDIENCES[audience]
             if is_kept(relation)
         }
@@ -81,8 +89,7 @@ class Extraction:
         """Copy those rows of a kept table that have one of the values in the column by which it is kept (None: all), and tell of the table."""
         shown = self._kept(audience, relation)
         if values is not None:
-            [kind] = [column.kind for column in shown.columns if column.name == by(relation)]
-            shown = replace(shown, rows=f"(from {shown.rows} where list_contains({values}::{kind}[], {by(relation)}))")
+            shown = replace(shown, rows=f"(from {shown.rows} where {_among(by(relation), values)})")
         return shown.told(rows=self._copied(shown, _order(relation, shown)), by=by(relation), changed=values)
 
     def view(self, audience: str, relation: Relation) -> dict[str, Any]:
@@ -109,22 +116,28 @@ class Extraction:
         return self._of_periods(shown, closed=True)
 
     def _of_periods(self, shown: Shown, closed: bool) -> Shown:
-        """The rows of closed periods, or all others. Periods stand there as values: DuckDB then does not read what holds none of them."""
+        """The rows of closed periods, or all others."""
         rest = f"select distinct billing_period from {shown.rows} where billing_period not in ({CLOSED}) or billing_period is null"
         periods = {period for (period,) in self.connection.execute(CLOSED if closed else rest).fetchall()}
-        named = ", ".join(literal(period) for period in sorted(periods - {None}))
-        conditions = [f"billing_period in ({named})"] * bool(named) + ["billing_period is null"] * (None in periods)
-        return replace(shown, rows=f"(from {shown.rows} where {' or '.join(conditions) or 'false'})")
+        return replace(shown, rows=f"(from {shown.rows} where {_among('billing_period', periods)})")
 
-    def _fingerprint(self, shown: Shown, column: str) -> Fingerprint:
+    def _fingerprint(self, shown: Shown, column: str, settled: Fingerprint | None) -> Fingerprint:
         """That of the rows, taken once for all audiences. Whether a value may be missing decides how a column is written (see writing.py)."""
         if shown.rows not in self.fingerprints:
-            _, rows = fingerprint(self.connection, f"from {shown.rows}", column)
-            self.fingerprints[shown.rows] = (
-                tuple((column.name, column.kind, column.nullable) for column in shown.columns),
-                rows,
-            )
+            fields = tuple((column.name, column.kind, column.nullable) for column in shown.columns)
+            known, rows = frozenset(), f"from {shown.rows}"
+            if settled and settled[0] == fields:
+                counted = self._counted(shown, column)
+                known = frozenset(row for row in settled[1] if row[:2] in counted)
+                rest = {value for value, _ in counted} - {value for value, *_ in known}
+                rows += f" where {_among(column, rest)}"
+            self.fingerprints[shown.rows] = (fields, known | fingerprint(self.connection, rows, column)[1])
         return self.fingerprints[shown.rows]
+
+    def _counted(self, shown: Shown, column: str) -> set[tuple]:
+        """Each value of the column, as text, and how many rows have it."""
+        query = f"select {column}::varchar, count(*) from {shown.rows} group by {column}"
+        return set(self.connection.execute(query).fetchall())
 
     def _shown(self, audience: str, relation: Relation) -> Shown:
         rows = f"({_query(relation)})"
@@ -193,6 +206,13 @@ def _order(relation: Relation, shown: Shown) -> str:
     """How rows are sorted. The times and numbers of figures say which row it is: the rest need not be compared."""
     columns = [name(column.name) for column in shown.columns]
     return ", ".join(columns[: columns.index(name(SERIES_CODES[-1])) + 1]) if relation.coded else "all"
+
+
+def _among(column: str, values: Collection[str | None]) -> str:
+    """The condition that a column has one of the values. They stand there one by one: DuckDB then reads no part of a table that holds none of them."""
+    named = ", ".join(literal(value) for value in sorted(set(values) - {None}))
+    conditions = [f"{column} in ({named})"] * bool(named) + [f"{column} is null"] * (None in values)
+    return " or ".join(conditions) or "false"
 
 
 def _parts(source: str) -> tuple[str, ...]:

@@ -4,6 +4,9 @@ Publishing changes in it what is not so any more, date by date and period by per
 a night costs what it changed. A database file may still hold what was deleted from it, so rows are taken out of it in place only where
 they are numbers; where texts would have to go, it is begun anew. A note beside the file says what its rows are like and when it was
 written; a file that was written since is begun anew, too. Both may be deleted at any time: then all is written.
+
+A night compares what can have changed: final is final, so the rows of a closed period are as the note has it while they are as many and
+its receipt is the same. Every other publishing, such as that of the next close, compares all.
 """
 
 import json
@@ -15,6 +18,8 @@ from orchestration.settings import Settings
 
 # (schema, table) → what its rows of each date or period are like
 Held = dict[tuple[str, str], Fingerprint]
+# closed period → its receipt's hash
+Receipts = dict[str, str]
 # (schema, table) → the dates or periods whose rows are written again; None: all
 Changes = dict[tuple[str, str], list[str] | None]
 
@@ -42,24 +47,40 @@ def taken(settings: Settings, audience: str, folder: Path) -> Path:
     return mine
 
 
-def keep(settings: Settings, audience: str, mine: Path, held: Held) -> None:
+def keep(settings: Settings, audience: str, mine: Path, held: Held, receipts: Receipts) -> None:
     """Put the audience's file back for the next time, and the note of what it holds."""
     settings.kept.mkdir(exist_ok=True)
     mine.replace(file := settings.kept / f"{audience}.duckdb")
     tables = [[*table, fields, sorted(rows)] for table, (fields, rows) in held.items()]
     draft = mine.with_suffix(".json")
-    draft.write_text(json.dumps({"written": _written(file), "tables": tables}), encoding="utf-8")
+    told = {"written": _written(file), "receipts": receipts, "tables": tables}
+    draft.write_text(json.dumps(told), encoding="utf-8")
     draft.replace(_note(settings, audience))
 
 
 def find_changes(settings: Settings, audience: str, file: Path, now: Held) -> Changes:
     """What has to be written into a kept file, so that it holds what is so now. A file that cannot be brought there in place is removed."""
     texts = {table_of(audience, relation) for relation in AUDIENCES[audience] if relation.settles}
-    kept = _held(file, _note(settings, audience))
+    kept, _ = _told(file, _note(settings, audience))
     if kept is None or kept.keys() - now.keys() or any(_lost(now[table], kept[table]) for table in texts & kept.keys()):
         file.unlink(missing_ok=True)
         kept = {}
     return {table: outdated(held, kept.get(table)) for table, held in now.items()}
+
+
+def settled(settings: Settings, audience: str, file: Path, receipts: Receipts) -> Held:
+    """What the note says of the rows of those periods that have these receipts."""
+    kept, known = _told(file, _note(settings, audience))
+    same = {period for period, _ in receipts.items() & known.items()}
+    return {
+        table: (fields, frozenset(row for row in rows if row[0] and period_of(row[0]) in same))
+        for table, (fields, rows) in (kept or {}).items()
+    }
+
+
+def period_of(value: str) -> str:
+    """The period of a date, or the period itself."""
+    return value[: len("YYYY-MM")]
 
 
 def _lost(now: Fingerprint, kept: Fingerprint) -> bool:
@@ -67,18 +88,19 @@ def _lost(now: Fingerprint, kept: Fingerprint) -> bool:
     return now[0] != kept[0] or bool(kept[1] - now[1])
 
 
-def _held(file: Path, note: Path) -> Held | None:
-    """What a kept file holds by its note. None: there is none of both, or the note is of another file."""
+def _told(file: Path, note: Path) -> tuple[Held | None, Receipts]:
+    """What a kept file holds by its note, and the receipts that there were. None: there is none of both, or the note is of another file."""
     try:
         told = json.loads(note.read_text(encoding="utf-8"))
         if told["written"] != _written(file):
-            return None
-        return {
+            return None, {}
+        held = {
             (schema, table): (tuple(map(tuple, fields)), frozenset(map(tuple, rows)))
             for schema, table, fields, rows in told["tables"]
         }
+        return held, dict(told.get("receipts", {}))
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return None, {}
 
 
 def _note(settings: Settings, audience: str) -> Path:

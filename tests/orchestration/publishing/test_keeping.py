@@ -313,6 +313,66 @@ def test_what_is_not_kept_may_change_until_the_second_part_of_a_publishing(home)
     assert found == [(4711,)]
 
 
+def publish_by_night(home):
+    with begun(home, compare_closed=False) as publishing:
+        return publishing.finish()
+
+
+CLOSED_DATE = "(select min(billing_date) from {table})"
+SEEN_BY_NIGHT = {
+    "figures of an open period": "update {table} set quantity = quantity + 1 where billing_date > '{open}'",
+    "a date of an open period goes": "delete from {table} where billing_date > '{open}'",
+    "a row of a closed period goes": "delete from {table} where rowid in (select min(rowid) from {table} where billing_date < '{open}')",
+    "a closed date goes": f"delete from {{table}} where billing_date = {CLOSED_DATE}",
+    "a period is closed anew": "update {table} set quantity = quantity + 1 where billing_date < '{open}';"
+    "update billing.billing_periods set receipt_sha256 = 'another' where status = 'final'",
+    "a close is taken back": "update {table} set quantity = quantity + 1 where billing_date < '{open}';"
+    "update billing.billing_periods set receipt_sha256 = null, status = 'provisional'",
+    "other columns": "update {table} set quantity = quantity + 1; alter table {table} alter event_count type integer",
+}
+
+
+@pytest.mark.parametrize("statement", SEEN_BY_NIGHT)
+@pytest.mark.parametrize("table", TABLES)
+def test_a_night_compares_what_is_not_final(home, table, statement):
+    spread(home)
+    [_, [still_open]] = closed_and_open(home)
+    change(home, SEEN_BY_NIGHT[statement].format(table=table, open=f"{still_open}-01"))
+    publish_by_night(home)
+    assert_shown(home)
+    publish(home)
+    assert_shown(home)
+
+
+@pytest.mark.parametrize("mart", ["usage.usage_monthly", "billing.invoice_lines"])
+def test_a_night_takes_final_figures_to_be_final_and_the_next_close_compares_them(home, mart):
+    [[closed], _] = closed_and_open(home)
+    tables = (*TABLES, mart)
+    for table in tables:
+        condition = f"billing_period = '{closed}'" if table == mart else f"strftime(billing_date, '%Y-%m') = '{closed}'"
+        change(home, f"update {table} set quantity = quantity + 1 where {condition}")
+    before = [(file.name, file.read_bytes()) for file in sorted(home.published.iterdir())]
+    publish_by_night(home)
+    assert [(file.name, file.read_bytes()) for file in sorted(home.published.iterdir())] == before
+    publish(home)
+    assert_shown(home)
+    query = f"select * from {mart} order by all"
+    with duckdb.connect(str(home.warehouse), read_only=True) as warehouse:
+        expected = warehouse.execute(query).fetchall()
+    with duckdb.connect(str(home.published / "finance.duckdb"), read_only=True) as connection:
+        assert connection.execute(query).fetchall() == expected
+
+
+def test_a_night_compares_all_where_there_is_no_note_of_before(home):
+    [[closed], _] = closed_and_open(home)
+    for table in TABLES:
+        change(home, f"update {table} set quantity = quantity + 1 where strftime(billing_date, '%Y-%m') = '{closed}'")
+    for audience in AUDIENCES:
+        (home.kept / f"{audience}.json").unlink()
+    publish_by_night(home)
+    assert_shown(home)
+
+
 def test_a_night_that_fails_between_the_parts_of_a_publishing_changes_no_file(home):
     spread(home)
     before = {file.name: file.read_bytes() for file in home.published.iterdir()}
