@@ -70,10 +70,10 @@ def nightly(settings: Settings, as_of: datetime | None = None, progress: Progres
 
     A failing gate does not stop it: figures that are not final are published as provisional, with the gates' results beside them.
     """
-    with gates.gates_aside() as run_gates:
+    with gates.gates_aside() as run_gates, publishing.copied_ahead(settings) as ahead:
         landed = land_inbox(settings, as_of, progress)
         build = warehouse.build(settings, as_of, compact=False, on_progress=progress)
-        with publishing.begun(settings, compare_closed=False) as publication:
+        with publishing.begun(settings, compare_closed=False, ahead=ahead.result()) as publication:
             runs = check_waiting(settings, as_of, progress, run_gates)
             publication.settle()
             if runs:

@@ -28,7 +28,18 @@ from orchestration.publishing import writing
 from orchestration.publishing.audiences import AUDIENCES, Relation
 from orchestration.publishing.catalog import COLUMNS, RELATIONS, TABLES
 from orchestration.publishing.extracting import Extraction, extraction
-from orchestration.publishing.keeping import Held, Receipts, find_changes, is_kept, keep, settled, table_of, taken
+from orchestration.publishing.keeping import (
+    Ahead,
+    Held,
+    Receipts,
+    find_changes,
+    is_kept,
+    keep,
+    settled,
+    table_of,
+    take_copy,
+    taken,
+)
 from orchestration.publishing.writing import literal
 from orchestration.settings import Settings
 
@@ -76,10 +87,10 @@ class Publishing:
 
 
 @contextmanager
-def begun(settings: Settings, compare_closed: bool = True) -> Iterator[Publishing]:
+def begun(settings: Settings, compare_closed: bool = True, ahead: Ahead | None = None) -> Iterator[Publishing]:
     """Begin to publish: in a thread of its own, what is kept is taken out of the warehouse as far as it has changed.
 
-    Without `compare_closed` the rows of closed periods are taken to be as they were (see keeping.py).
+    Without `compare_closed` the rows of closed periods are taken to be as they were; files may have been copied `ahead` (see keeping.py).
     """
     settings.published.mkdir(parents=True, exist_ok=True)
     aside = _empty(settings.scratch / "publish")
@@ -87,6 +98,8 @@ def begun(settings: Settings, compare_closed: bool = True) -> Iterator[Publishin
     # because the writer of a killed run may still be at work in the one that it was given
     fresh = {audience: Path(tempfile.mkdtemp(dir=aside)) / f"{audience}.duckdb" for audience in AUDIENCES}
     files = {audience: (file, taken(settings, audience, file.parent)) for audience, file in fresh.items()}
+    for audience, (file, kept) in files.items():
+        take_copy(ahead or {}, audience, kept, file)
     with ExitStack() as at_work:
         writers = {audience: at_work.enter_context(_writer(settings, *pair)) for audience, pair in files.items()}
         # ends before the writers do, whom it tells

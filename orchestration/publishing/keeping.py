@@ -10,6 +10,11 @@ its receipt is the same. Every other publishing, such as that of the next close,
 """
 
 import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from orchestration.closing import Fingerprint
@@ -20,6 +25,8 @@ from orchestration.settings import Settings
 Held = dict[tuple[str, str], Fingerprint]
 # closed period → its receipt's hash
 Receipts = dict[str, str]
+# audience → a copy of its kept file, and what the file was like then
+Ahead = dict[str, tuple[Path, list[int]]]
 # (schema, table) → the dates or periods whose rows are written again; None: all
 Changes = dict[tuple[str, str], list[str] | None]
 
@@ -45,6 +52,42 @@ def taken(settings: Settings, audience: str, folder: Path) -> Path:
     if kept.is_file():
         kept.replace(mine)
     return mine
+
+
+@contextmanager
+def copied_ahead(settings: Settings) -> Iterator["Future[Ahead]"]:
+    """Copy what is kept while something else is done: a year of it is a gigabyte, for which a disk takes its time. The files stay where they are."""
+    folder = settings.scratch / "publish-ahead"
+    shutil.rmtree(folder, ignore_errors=True)
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            yield thread.submit(_copied, settings, folder)
+        finally:
+            thread.shutdown(cancel_futures=True)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copied(settings: Settings, folder: Path) -> Ahead:
+    copies = {}
+    try:
+        folder.mkdir(parents=True)
+        for audience in AUDIENCES:
+            if (file := settings.kept / f"{audience}.duckdb").is_file():
+                written, copy = _written(file), folder / file.name
+                shutil.copyfile(file, copy)
+                with copy.open("rb") as copied:
+                    os.fsync(copied.fileno())
+                copies[audience] = copy, written
+    except OSError:  # it only saves time: whoever needs the copy makes it, and says what is wrong
+        pass
+    return copies
+
+
+def take_copy(ahead: Ahead, audience: str, kept: Path, target: Path) -> None:
+    """Put the copy in its place, if it is one of the kept file as it is now."""
+    copy, written = ahead.get(audience, (None, None))
+    if copy and kept.is_file() and _written(kept) == written:
+        copy.replace(target)
 
 
 def keep(settings: Settings, audience: str, mine: Path, held: Held, receipts: Receipts) -> None:

@@ -9,7 +9,7 @@ packing writes what happens to stand where a value is null: it is left to column
 Standard input brings a line of JSON each: first the file, the kept one and DuckDB's settings, then relation by relation, as they are ready, with
 schema, name, columns (name, type, comment, nullable), comment, and rows (a Parquet file: it becomes a table, or `more` rows of one that
 is kept) or query (it becomes a view on tables before it). Those that come before a line `null` are tables to keep: the rows replace
-those that have one of the values `changed` in the column `by` (null: all).
+those that have one of the values `changed` in the column `by` (null: all). The file may be there already, as a copy of the kept one.
 """
 
 import json
@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 
@@ -35,15 +36,19 @@ def write(lines: Iterator[str]) -> None:
     relations = map(json.loads, lines)
     # once there is one, it is decided whether the kept file can be brought up to date, or has been removed
     kept = [next(relations)]
+    copied = Path(place["kept"]).exists() and Path(place["file"]).exists()
     with opened(place["kept"], place["settings"]) as connection:
         bring_up_to_date(connection, kept[0])
         for relation in iter(lambda: next(relations), None):
             bring_up_to_date(connection, relation)
             kept.append(relation)
-    shutil.copyfile(place["kept"], place["file"])
+    if not copied:
+        shutil.copyfile(place["kept"], place["file"])
     # nothing is written into this file later: parts of tables that are not full need not be made one
     with opened(place["file"], place["settings"] | {"max_vacuum_tasks": 0}) as connection:
         for relation in kept:
+            if copied:
+                bring_up_to_date(connection, relation)
             comment(connection, relation)
         for relation in relations:
             make(connection, relation)

@@ -9,9 +9,9 @@ import pytest
 
 from orchestration.closing import fingerprint
 from orchestration.errors import UsageWarehouseError
-from orchestration.publishing import AUDIENCES, begun, publish
+from orchestration.publishing import AUDIENCES, begun, copied_ahead, publish
 from orchestration.publishing.extracting import extraction
-from orchestration.publishing.keeping import by, find_changes, outdated, table_of
+from orchestration.publishing.keeping import by, find_changes, outdated, table_of, take_copy
 
 MARTS = {"usage.usage_daily": ("finance", "analyst"), "usage.usage_hourly": ("analyst",)}
 TABLES = ("intermediate.int_usage_by_date", "intermediate.int_usage_by_hour")
@@ -316,6 +316,81 @@ def test_what_is_not_kept_may_change_until_the_second_part_of_a_publishing(home)
 def publish_by_night(home):
     with begun(home, compare_closed=False) as publishing:
         return publishing.finish()
+
+
+def assert_same_as_kept(home):
+    """What is kept stands in the published files, row by row."""
+    with duckdb.connect() as connection:
+        for audience in AUDIENCES:
+            files = [home.kept / f"{audience}.duckdb", home.published / f"{audience}.duckdb"]
+            for name, file in zip(("kept", "shown"), files, strict=True):
+                connection.execute(f"attach '{file}' as {name} (read_only)")
+            for table in ("usage.usage_daily_figures", "usage.usage_hourly_figures"):
+                if audience == "analyst" or "daily" in table:
+                    one, other = (fingerprint(connection, f"from {name}.{table}") for name in ("kept", "shown"))
+                    assert one == other and one[1]
+            connection.execute("detach kept; detach shown")
+
+
+@pytest.mark.parametrize("meanwhile", [None, "publish", "the kept files go"])
+def test_a_night_goes_on_from_a_copy_of_what_was_kept(home, monkeypatch, meanwhile):
+    """Unless it is one of other files: then it makes its own."""
+    spread(home)
+    copies = []
+    monkeypatch.setattr(
+        "orchestration.publishing.building.take_copy",
+        lambda ahead, audience, kept, target: (
+            take_copy(ahead, audience, kept, target), copies.append(target.exists())
+        ),
+    )  # fmt: skip
+    with copied_ahead(home) as ahead:
+        copied = ahead.result()
+        assert copied.keys() == AUDIENCES.keys()
+        for table in TABLES:
+            change(
+                home, f"update {table} set quantity = quantity + 1 where billing_date > '{dates_of(home, table)[7]}'"
+            )
+        if meanwhile == "publish":
+            publish(home)
+            copies.clear()
+        if meanwhile == "the kept files go":
+            shutil.rmtree(home.kept)
+        with begun(home, ahead=copied) as publishing:
+            publishing.finish()
+    assert copies == [meanwhile is None] * len(AUDIENCES)
+    assert_shown(home)
+    assert_same_as_kept(home)
+    assert not (home.scratch / "publish-ahead").exists()
+
+
+def test_no_former_text_stays_in_a_copy(home):
+    [[closed], _] = closed_and_open(home)
+    mine = "update billing.invoice_lines set region = '{}' where billing_period = '" + closed + "'"
+    change(home, mine.format("former-text"))
+    publish(home)
+    files = [folder / f"{audience}.duckdb" for folder in (home.published, home.kept) for audience in AUDIENCES]
+    assert all(b"former-text" in file.read_bytes() for file in files)
+    with copied_ahead(home) as ahead:
+        change(home, mine.format("another"))
+        with begun(home, ahead=ahead.result()) as publishing:
+            publishing.finish()
+    assert not any(b"former-text" in file.read_bytes() for file in files)
+    assert all(b"another" in file.read_bytes() for file in files)
+
+
+def test_a_copy_that_cannot_be_made_stops_nobody(home, monkeypatch):
+    spread(home)
+
+    def full(*_):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("orchestration.publishing.keeping.shutil.copyfile", full)
+        with copied_ahead(home) as ahead:
+            assert ahead.result() == {}
+    with begun(home, ahead=ahead.result()) as publishing:
+        publishing.finish()
+    assert_shown(home)
 
 
 CLOSED_DATE = "(select min(billing_date) from {table})"
