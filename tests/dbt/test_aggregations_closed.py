@@ -1,6 +1,7 @@
 """Aggregations after a close, worked out by hand: slices at a change of price, and late events that change a level carried into a closed month
 without any event of its own, and into the month that is running."""
 
+import json
 import shutil
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration import closing, operations
+from orchestration import closing, operations, warehouse
 from orchestration.closing.receipts import read_receipt
 from orchestration.errors import UsageWarehouseError
 from tests.dbt.small_house import Row, SmallHouse, instant
@@ -197,3 +198,23 @@ def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(
         with pytest.raises(UsageWarehouseError, match=f"{test}|final_rows_are_the_frozen_ones"):
             damaged.build("2026-11-06 00:00", **how)
     damaged.build("2026-11-06 00:00", full_refresh=True)
+
+
+def test_a_new_line_may_not_have_the_name_of_a_closed_one(house: SmallHouse, tmp_path: Path) -> None:
+    """What a night looks for: it has tested the closed lines against each other before."""
+    night = SmallHouse(tmp_path)
+    shutil.copytree(house.settings.home, night.settings.home)
+    night.build("2026-11-06 00:00")
+    results = json.loads(warehouse.run_results_path(night.settings).read_text(encoding="utf-8"))["results"]
+    [query] = [result["compiled_code"] for result in results if ".unique_invoice_lines_line_id." in result["unique_id"]]
+    named = "(select min(line_id) from billing.invoice_lines where billing_period = '2026-09')"
+    with duckdb.connect(str(night.settings.warehouse)) as connection:
+        assert connection.execute(query).fetchall() == []
+        connection.execute(f"insert into billing.invoice_lines from billing.invoice_lines where line_id = {named}")
+        assert connection.execute(query).fetchall() == []
+        connection.execute(f"update billing.invoice_lines set line_id = {named} where billing_period = '2026-11'")
+        [(_, times)] = connection.execute(query).fetchall()
+        [(expected,)] = connection.execute(
+            f"select count(*) from billing.invoice_lines where line_id = {named}"
+        ).fetchall()
+        assert times == expected > 2

@@ -44,7 +44,9 @@ def test_what_a_night_brings_is_appended(house: SmallHouse) -> None:
 
 def test_what_nights_bring_is_made_one_at_the_month_s_end(house: SmallHouse) -> None:
     def parts() -> int:
-        [(found,)] = house.rows("select count(distinct row_group_id) from pragma_storage_info('intermediate.int_usage_posted')")
+        [(found,)] = house.rows(
+            "select count(distinct row_group_id) from pragma_storage_info('intermediate.int_usage_posted')"
+        )
         return found
 
     house.build("2026-11-05 01:00", compact=False)

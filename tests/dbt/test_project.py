@@ -98,6 +98,7 @@ DAMAGES = [
         "no_usage_without_a_line",
     ),
     ("update billing.invoice_lines set quantity = quantity + 1 where quantity <> 0", "no_line_without_usage"),
+    ("insert into billing.invoice_lines from billing.invoice_lines limit 1", "unique_invoice_lines_line_id"),
     (
         "insert into billing.invoices select * from billing.invoices limit 1",
         "unique_grain_invoices_billing_period__account_id__currency_code",
