@@ -21,7 +21,7 @@ class Relation:
     `source` is its relation in warehouse.duckdb, `target` its name for readers (default: the same), `columns` those
     shown (default: all), `shown_as` expressions that replace a column's value. `coded` is the relation whose figures a
     view of many rows shows, where there is one: what they are of then stands in the audience's SERIES. `settles`: its rows
-    of a closed period stay as they are. Of these two a night publishes what changed (see keeping.py).
+    of a closed period stay as they are. Of these two a night publishes what changed (see keeping.py). `gated`: it shows results of gates.
     """
 
     source: str
@@ -30,6 +30,7 @@ class Relation:
     shown_as: dict[str, str] = field(default_factory=dict)
     coded: str = ""
     settles: bool = False
+    gated: bool = False
 
     @property
     def name(self) -> str:
@@ -69,7 +70,7 @@ SHARED = (
     Relation("finance.ledger_reconciliation", settles=True),
     Relation("operations.event_conservation"),
     Relation("operations.batches"),
-    Relation("operations.gate_results"),
+    Relation("operations.gate_results", gated=True),
     Relation("operations.pipeline_slis"),
 )
 

@@ -1,7 +1,7 @@
 """`publish`: build each audience's database aside, and put it in place of the old one in one step.
 
-It has two parts. What is kept from one publishing to the next (keeping.py) is compared with the warehouse and brought up to date
-first; a night does so while its gates run, whose results are all that changes after that. Then comes the rest.
+It has two parts. The first is all that does not rest on gates: what is kept from one publishing to the next (keeping.py) is compared
+with the warehouse and brought up to date, and the rest written. A night does so while its gates run. The second shows their results.
 """
 
 import filecmp
@@ -59,24 +59,25 @@ def publish(settings: Settings) -> list[Path]:
 
 @dataclass(frozen=True)
 class Publishing:
-    """One that has begun: `kept` comes to what the audiences' kept files hold, once the first part is out of the warehouse."""
+    """One that has begun: `first_part` comes to what the audiences' kept files hold, and the receipts, once that part is out of the warehouse."""
 
     settings: Settings
     aside: Path
     files: dict[str, tuple[Path, Path]]
     writers: dict[str, Writer]
     at_work: ExitStack
-    kept: "Future[tuple[dict[str, Held], Receipts]]"
+    first_part: "Future[tuple[dict[str, Held], Receipts]]"
 
     def settle(self) -> None:
-        """Wait until the warehouse is not read any more. From here to the end only what is not kept may change in it."""
-        self.kept.result()
+        """Wait until the warehouse is not read any more. From here to the end only what rests on gates may change in it."""
+        self.first_part.result()
 
     def finish(self) -> list[Path]:
-        """Publish the rest, and put the files in place."""
-        held, receipts = self.kept.result()
-        with extraction(self.settings, _empty(self.aside / "rest")) as warehouse:
-            _tell_rest(self.writers, warehouse)
+        """Publish what gates showed, and put the files in place."""
+        held, receipts = self.first_part.result()
+        with extraction(self.settings, _empty(self.aside / "second")) as warehouse:
+            _tell_tables(self.writers, warehouse, gated=True)
+            _tell_views(self.writers, warehouse)
         self.at_work.close()
         with ThreadPoolExecutor() as at_once:  # they wait for the disk
             placed = list(at_once.map(lambda pair: _placed(self.settings, pair[0]), self.files.values()))
@@ -88,7 +89,7 @@ class Publishing:
 
 @contextmanager
 def begun(settings: Settings, compare_closed: bool = True, ahead: Ahead | None = None) -> Iterator[Publishing]:
-    """Begin to publish: in a thread of its own, what is kept is taken out of the warehouse as far as it has changed.
+    """Begin to publish: in a thread of its own, what does not rest on gates is taken out of the warehouse, of what is kept what has changed.
 
     Without `compare_closed` the rows of closed periods are taken to be as they were; files may have been copied `ahead` (see keeping.py).
     """
@@ -105,14 +106,14 @@ def begun(settings: Settings, compare_closed: bool = True, ahead: Ahead | None =
         # ends before the writers do, whom it tells
         thread = at_work.enter_context(ThreadPoolExecutor(1))
         kept = {audience: file for audience, (_, file) in files.items()}
-        first_part = thread.submit(_publish_kept, settings, _empty(aside / "kept"), kept, writers, compare_closed)
+        first_part = thread.submit(_publish_first, settings, _empty(aside / "first"), kept, writers, compare_closed)
         yield Publishing(settings, aside, files, writers, at_work, first_part)
 
 
-def _publish_kept(
+def _publish_first(
     settings: Settings, folder: Path, files: dict[str, Path], writers: dict[str, Writer], compare_closed: bool
 ) -> tuple[dict[str, Held], Receipts]:
-    """Tell the writers what has to change in the kept files, and return what these then hold, and the receipts of closed periods."""
+    """Tell the writers what has to change in the kept files, then of other tables; returns what the former then hold, and the receipts of closed periods."""
     with extraction(settings, folder) as warehouse:
         receipts = warehouse.receipts()
         trusted = {} if compare_closed else receipts
@@ -125,16 +126,21 @@ def _publish_kept(
             if is_kept(relation):
                 changed = changes[audience][table_of(audience, relation)]
                 writers[audience](warehouse.changed(audience, relation, changed))
-    for tell in writers.values():
-        tell(None)
+        for tell in writers.values():
+            tell(None)
+        _tell_tables(writers, warehouse, gated=False)
     return held, receipts
 
 
-def _tell_rest(writers: dict[str, Writer], warehouse: Extraction) -> None:
-    """Tell the writers of other tables, then of views on all of them."""
+def _tell_tables(writers: dict[str, Writer], warehouse: Extraction, gated: bool) -> None:
+    """Tell the writers of tables that are not kept, or not all of which is."""
     for audience, relation in _pairs():
-        if not relation.coded:
+        if not relation.coded and relation.gated == gated:
             writers[audience](warehouse.table(audience, relation))
+
+
+def _tell_views(writers: dict[str, Writer], warehouse: Extraction) -> None:
+    """Tell the writers of views on tables before them."""
     for audience, relation in _pairs():
         if relation.coded:
             writers[audience](warehouse.view(audience, relation))
