@@ -1,7 +1,6 @@
 """`finalize`: make a period final. Everything is written aside and put in place by one rename: no half close."""
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Callable
 from datetime import datetime
@@ -13,6 +12,7 @@ from orchestration.closing.database import attach_warehouse, check_period, scrat
 from orchestration.closing.lakefiles import Ground, file_sha256, ground
 from orchestration.closing.receipts import FILE_NAME, RECEIPT_VERSION, folder_of, newest
 from orchestration.closing.tables import FROZEN_TABLES, freeze
+from orchestration.durable import sync
 from orchestration.errors import GateBlocked, UsageWarehouseError
 from orchestration.sealing import seal
 from orchestration.settings import Settings, now
@@ -109,15 +109,6 @@ def _put_in_place(work: Path, target: Path) -> None:
     work.rename(target)
     sync(target.parent)
     work.parent.rmdir()
-
-
-def sync(path: Path) -> None:
-    """fsync a file or a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def instant_text(instant: datetime) -> str:

@@ -7,13 +7,13 @@ landing removes them.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from orchestration.durable import sync
 from orchestration.errors import UsageWarehouseError
 from orchestration.sealing import seal
 from orchestration.settings import Settings
@@ -116,21 +116,21 @@ def commit(settings: Settings, manifest: dict[str, Any]) -> None:
         ]
     }
     for path, _ in staged:
-        _sync(path)
+        sync(path)
     for folder in sorted({path.parent for path, _ in staged}):
         target = settings.lake / folder.relative_to(root)
         _make_folder(target.parent, settings.home)
-        _sync(folder)
+        sync(folder)
         folder.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     draft = root / "manifest.json"
     draft.parent.mkdir(parents=True, exist_ok=True)
     draft.write_bytes(seal(manifest))
-    _sync(draft)
+    sync(draft)
     final = settings.lake / "batches" / f"batch={manifest['batch_id']}.json"
     _make_folder(final.parent, settings.home)
     draft.replace(final)
-    _sync(final.parent)
+    sync(final.parent)
     shutil.rmtree(root)
 
 
@@ -150,12 +150,4 @@ def _make_folder(folder: Path, home: Path) -> None:
     if folder != home:
         _make_folder(folder.parent, home)
     folder.mkdir(parents=True, exist_ok=True)
-    _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder.parent)

@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 
 from orchestration.closing import alike, scratch_connection
+from orchestration.durable import sync
 from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import writing
 from orchestration.publishing.audiences import AUDIENCES, Relation
@@ -222,14 +223,6 @@ def _same_content(settings: Settings, fresh: Path, published: Path) -> bool:
 
 def put_in_place(fresh: Path, target: Path) -> None:
     """Make a finished file durable and let it appear under its name in one step."""
-    _sync(fresh)
+    sync(fresh)
     fresh.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target.parent)

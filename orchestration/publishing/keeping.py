@@ -10,7 +10,6 @@ its receipt is the same. Every other publishing, such as that of the next close,
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orchestration.closing import Fingerprint
+from orchestration.durable import sync
 from orchestration.publishing.audiences import AUDIENCES, Relation, place
 from orchestration.settings import Settings
 
@@ -75,8 +75,7 @@ def _copied(settings: Settings, folder: Path) -> Ahead:
             if (file := settings.kept / f"{audience}.duckdb").is_file():
                 written, copy = _written(file), folder / file.name
                 shutil.copyfile(file, copy)
-                with copy.open("rb") as copied:
-                    os.fsync(copied.fileno())
+                sync(copy)
                 copies[audience] = copy, written
     except OSError:  # it only saves time: whoever needs the copy makes it, and says what is wrong
         pass
@@ -114,16 +113,12 @@ def find_changes(settings: Settings, audience: str, file: Path, now: Held) -> Ch
 def settled(settings: Settings, audience: str, file: Path, receipts: Receipts) -> Held:
     """What the note says of the rows of those periods that have these receipts."""
     kept, known = _told(file, _note(settings, audience))
+    # a date begins with its period
     same = {period for period, _ in receipts.items() & known.items()}
     return {
-        table: (fields, frozenset(row for row in rows if row[0] and period_of(row[0]) in same))
+        table: (fields, frozenset(row for row in rows if row[0] and row[0][: len("YYYY-MM")] in same))
         for table, (fields, rows) in (kept or {}).items()
     }
-
-
-def period_of(value: str) -> str:
-    """The period of a date, or the period itself."""
-    return value[: len("YYYY-MM")]
 
 
 def _lost(now: Fingerprint, kept: Fingerprint) -> bool:
