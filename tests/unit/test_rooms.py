@@ -9,6 +9,7 @@ from orchestration.settings import PROJECT_ROOT
 ORDER = [
     "errors",
     "settings",
+    "durable",
     "sealing",
     "child",
     "locking",
