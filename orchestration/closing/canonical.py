@@ -10,12 +10,15 @@ stands twice counts twice. DuckDB hashes and sorts (2.9 s for 3 million rows of 
 """
 
 import hashlib
+import re
 
 import duckdb
 
 from orchestration.closing.database import columns, name, text
 
 BATCH = 100_000
+
+WIDE_DECIMAL = re.compile(r"DECIMAL\((?:19|2[0-9]|3[0-8]),(?P<scale>[0-9]|1[0-7])\)")
 
 
 def content_sha256(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, str]:
@@ -32,9 +35,18 @@ def content_sha256(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[i
 
 def _field(column: str, kind: str) -> str:
     """The parts of a column's text, to be joined at once: `||` would copy the row's text once for every part."""
-    value = f"hex({name(column)})" if kind == "BLOB" else f"{name(column)}::varchar"
+    value = _text(column, kind)
     length = f"coalesce(strlen({value})::varchar, 'null'), case when {name(column)} is not null then ':' end"
     return f"{text(f'{column}={kind}:')}, {length}, {value}, ';'"
+
+
+def _text(column: str, kind: str) -> str:
+    """A value as text. DuckDB prints decimals of up to 18 digits ten times as fast as wider ones, and nearly all fit; both print the same."""
+    if kind == "BLOB":
+        return f"hex({name(column)})"
+    plain = f"{name(column)}::varchar"
+    wide = WIDE_DECIMAL.fullmatch(kind)
+    return f"coalesce(try_cast({name(column)} as decimal(18, {wide['scale']}))::varchar, {plain})" if wide else plain
 
 
 def alike(connection: duckdb.DuckDBPyConnection, *queries: str) -> bool:

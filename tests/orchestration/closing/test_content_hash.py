@@ -39,6 +39,22 @@ def test_it_is_the_hash_of_the_sorted_row_hashes(connection):
     )
 
 
+@pytest.mark.parametrize("scale", [0, 2, 9, 17, 18, 37, 38])
+def test_decimals_are_hashed_by_all_their_digits_whatever_their_size(connection, scale):
+    """With numbers on both sides of what 18 digits hold: DuckDB prints these faster, and must print the same."""
+    numbers = []
+    for whole in (0, 1, 10**17, 10**18 - 1, 10**18, 10**18 + 1, 10**38 - 1):
+        # no zero stands before a point where the type has room for none
+        digits = str(whole).zfill(min(scale + 1, 38))
+        number = f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits
+        numbers += [number, f"-{number}"] if whole else [number]
+    kind = f"DECIMAL(38,{scale})"
+    rows = sorted(hashlib.sha256(f"n={kind}:{len(one)}:{one};".encode()).hexdigest() for one in numbers)
+    values = ", ".join(f"('{number}'::{kind})" for number in numbers)
+    found = content_sha256(connection, f"from (values {values}) as rows (n)")
+    assert found == (len(numbers), hashlib.sha256("".join(rows).encode()).hexdigest())
+
+
 def test_the_order_of_rows_and_columns_does_not_matter(connection):
     expected = hash_of(connection, f"from ({ROWS})")
     turned = f"select quantity, id, name from ({ROWS}) order by id desc"
