@@ -22,23 +22,55 @@
     ) -%}
 {%- endmacro %}
 
-{# The condition on rows that are still to be tested: `batch` of a ledger, `date` of figures by date, `date or level` where levels move on by themselves, `period` of figures by period, `close` of what is frozen. #}
+{#
+    The condition on rows that are still to be tested: `batch` of a ledger, `date` of figures by date, `date or level` where levels move on by
+    themselves, `month` of figures by month without levels, `period` of what is made anew until its period is closed, `close` of what is frozen. Always
+    comparisons with literals, so that DuckDB reads only the parts of tables in which such rows may be.
+#}
 {% macro untested(by) -%}
-    {%- set posted = ref('int_usage_posted') if by in ('date', 'date or level') -%}
-    {%- set receipts = ref('stg_finalized__receipts') if by in ('period', 'close') -%}
+    {%- set posted = ref('int_usage_posted') if by in ('date', 'date or level', 'month') -%}
+    {%- set levels = ref('int_levels_by_hour') if by == 'date or level' -%}
+    {%- set receipts = ref('stg_finalized__receipts') if by in ('period', 'close', 'date or level') -%}
     {%- set known = tested_batch() | int -%}
+    {%- set is_tested = 'cutoff_batch_id < ' ~ known -%}
     {%- if known == 0 -%}
         true
     {%- elif by == 'batch' -%}
         batch_id > {{ known }}
+    {%- elif by == 'month' -%}
+        first_date in ({{ literals("date_trunc('month', billing_date)::date", posted, 'batch_id > ' ~ known) }})
     {%- elif by == 'period' -%}
-        (billing_period in ({{ literals('billing_period', receipts, 'cutoff_batch_id < ' ~ known) }})) is not true
+        {{ beside_closed_periods(receipts, is_tested) }}
     {%- elif by == 'close' -%}
-        billing_period in ({{ literals('billing_period', receipts, 'cutoff_batch_id >= ' ~ known) }})
+        billing_period in ({{ literals('billing_period', receipts, 'not ' ~ is_tested) }})
+    {%- elif by == 'date or level' -%}
+        billing_date in ({{ literals(
+            'billing_date',
+            '(select billing_date, batch_id > ' ~ known ~ ' as is_untested from ' ~ posted ~ ' union all select billing_date, billing_period not in '
+            ~ '(select billing_period from ' ~ receipts ~ ' where ' ~ is_tested ~ ') from ' ~ levels ~ ')',
+            'is_untested'
+        ) }})
     {%- else -%}
-        (
-            billing_date in ({{ literals('billing_date', posted, 'batch_id > ' ~ known) }})
-            {%- if by == 'date or level' %} or {{ aggregates_by('aggregation', 'level') }}{% endif -%}
+        billing_date in ({{ literals('billing_date', posted, 'batch_id > ' ~ known) }})
+    {%- endif -%}
+{%- endmacro %}
+
+{#
+    The condition on rows of any period but the months that are closed one after the other from the first on; `is_tested`: of which receipts. What is closed
+    beyond a month that is not (a rare thing) is looked at, too.
+#}
+{% macro beside_closed_periods(receipts, is_tested) -%}
+    {%- set closed = run_query("
+        with closed as (
+            select billing_period, date_diff('month', date '0001-01-01', (billing_period || '-01')::date) - row_number() over (order by billing_period) as open_before
+            from " ~ receipts ~ "
+            where " ~ is_tested ~ "
         )
+        select min(billing_period), max(billing_period) from closed where open_before = (select min(open_before) from closed)
+    ").rows[0] if execute else [none, none] -%}
+    {%- if closed[0] is none -%}
+        true
+    {%- else -%}
+        (billing_period < '{{ closed[0] }}' or billing_period > '{{ closed[1] }}' or billing_period is null)
     {%- endif -%}
 {%- endmacro %}

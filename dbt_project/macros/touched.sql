@@ -109,12 +109,25 @@ standing as (
     {%- endif -%}
 {%- endmacro %}
 
-{# Condition: the date lies in one of the periods (a list of literals, as `touched` gives it). As ranges, because tables know between which dates their parts lie. #}
+{#
+    Condition: the date lies in one of the periods (a list of literals in their order, as `touched` gives it). Between the first and the last of them,
+    because tables know between which dates their parts lie; where months between them are not meant, that is asked of what is read.
+#}
 {% macro in_periods(date, periods) -%}
-    {%- set ranges = [] -%}
-    {%- for period in periods.split(', ') if period not in ('', 'null') -%}
-        {%- set first = "(" ~ period ~ " || '-01')::date" -%}
-        {%- do ranges.append(date ~ ' between ' ~ first ~ ' and last_day(' ~ first ~ ')') -%}
+    {%- set named = periods.split(', ') | reject('in', ['', 'null']) | list -%}
+    {%- set ranges, months = [], [] -%}
+    {%- for period in named -%}
+        {%- do ranges.append(days_of_period(date, period, period)) -%}
+        {%- do months.append(period[1:5] | int * 12 + period[6:8] | int) -%}
     {%- endfor -%}
-    ({{ ranges | join(' or ') or 'false' }})
+    {%- if not named -%}
+        false
+    {%- else -%}
+        {{ days_of_period(date, named | first, named | last) }}
+        {%- if months | last - months | first >= months | length %} and ({{ ranges | join(' or ') }}){% endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro days_of_period(date, first, last) -%}
+    ({{ date }} between ({{ first }} || '-01')::date and last_day(({{ last }} || '-01')::date))
 {%- endmacro %}

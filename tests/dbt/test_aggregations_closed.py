@@ -200,13 +200,68 @@ def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(
     damaged.build("2026-11-06 00:00", full_refresh=True)
 
 
-def test_a_new_line_may_not_have_the_name_of_a_closed_one(house: SmallHouse, tmp_path: Path) -> None:
-    """What a night looks for: it has tested the closed lines against each other before."""
-    night = SmallHouse(tmp_path)
+@pytest.fixture(scope="module")
+def night(house: SmallHouse, tmp_path_factory: pytest.TempPathFactory) -> SmallHouse:
+    """A night with nothing new, after all was tested."""
+    night = SmallHouse(tmp_path_factory.mktemp("night"))
     shutil.copytree(house.settings.home, night.settings.home)
     night.build("2026-11-06 00:00")
+    return night
+
+
+def asked_by(night: SmallHouse, test: str) -> str:
+    """What a data test asked that night."""
     results = json.loads(warehouse.run_results_path(night.settings).read_text(encoding="utf-8"))["results"]
-    [query] = [result["compiled_code"] for result in results if ".unique_invoice_lines_line_id." in result["unique_id"]]
+    [query] = [result["compiled_code"] for result in results if f".{test}" in result["unique_id"]]
+    return query
+
+
+@pytest.mark.parametrize(
+    ("test", "mart", "rows", "put_as"),
+    [
+        (f"unique_grain_{mart}_{grain}", f"{schema}.{mart}", rows, put_as)
+        for schema, mart, grain, column in [
+            ("billing", "invoice_line_tiers", "line_id", "billing_period"),
+            ("usage", "usage_hourly", "usage_hour", "billing_date"),
+        ]
+        for rows, put_as in [
+            (f"{column}::varchar like '2026-11%' and {column}::varchar <> '2026-11-05'", None),
+            *([("true", "'2026-08'"), ("true", "'2026-12'"), ("true", "null")] if column == "billing_period" else []),
+        ]
+    ],
+)
+def test_a_night_looks_at_all_that_is_not_closed(
+    night: SmallHouse, test: str, mart: str, rows: str, put_as: str | None
+) -> None:
+    """Rows twice: of levels that have moved on without an event, of the month that runs, of months that are none of the closed ones, and of none."""
+    schema, name = mart.split(".")
+    added = f"(select * {f'replace ({put_as} as billing_period)' if put_as else ''} from {mart} where {rows})"
+    more = f"(from {mart} union all from {added} union all from {added})"
+    query = asked_by(night, test).replace(f'"warehouse"."{schema}"."{name}"', more)
+    with duckdb.connect(str(night.settings.warehouse), read_only=True) as connection:
+        [(expected,)] = connection.execute(f"select count(*) from {added}").fetchall()
+        assert len(connection.execute(query).fetchall()) == expected > 0
+
+
+@pytest.mark.parametrize(
+    ("test", "mart", "rows"),
+    [
+        ("unique_grain_invoice_line_tiers_line_id", "billing.invoice_line_tiers", "billing_period < '2026-11'"),
+        ("unique_grain_usage_hourly_usage_hour", "usage.usage_hourly", "billing_date < '2026-11-01'"),
+    ],
+)
+def test_a_night_does_not_look_at_closed_months_again(night: SmallHouse, test: str, mart: str, rows: str) -> None:
+    schema, name = mart.split(".")
+    twice = f"(from {mart} union all from {mart} where {rows})"
+    query = asked_by(night, test).replace(f'"warehouse"."{schema}"."{name}"', twice)
+    with duckdb.connect(str(night.settings.warehouse), read_only=True) as connection:
+        assert connection.execute(f"select count(*) > 0 from {mart} where {rows}").fetchall() == [(True,)]
+        assert connection.execute(query).fetchall() == []
+
+
+def test_a_new_line_may_not_have_the_name_of_a_closed_one(night: SmallHouse) -> None:
+    """What a night looks for: it has tested the closed lines against each other before."""
+    query = asked_by(night, "unique_invoice_lines_line_id.")
     named = "(select min(line_id) from billing.invoice_lines where billing_period = '2026-09')"
     with duckdb.connect(str(night.settings.warehouse)) as connection:
         assert connection.execute(query).fetchall() == []

@@ -55,3 +55,18 @@ def test_what_nights_bring_is_made_one_at_the_month_s_end(house: SmallHouse) -> 
     house.build("2026-11-06 01:00")
     assert parts() == 1
     assert house.rows("select count(*) from intermediate.int_usage_posted") == [(3,)]
+
+
+def test_a_month_between_two_that_are_touched_stays_as_it_is(tmp_path: Path) -> None:
+    """Months are computed again between the first and the last of those that a batch touches: the one in between is not."""
+    house = SmallHouse(tmp_path, **REFERENCES)
+    months = [(month, {**event(3), "event_ts": f"2026-{month}-03T10:00:00Z"}) for month in ("09", "10", "11")]
+    house.land("2026-11-04 00:00", *(event for _, event in months))
+    house.build("2026-11-04 01:00")
+    house.land("2026-11-05 00:00", *(event for month, event in months if month != "10"))
+    house.build("2026-11-05 01:00")
+    for table in ("intermediate.int_usage_by_period", "intermediate.int_percentiles_by_period"):
+        assert house.rows(f"select count(*) from {table}") == [(3,)]
+    assert house.rows("select billing_period, event_count, last_batch_id from intermediate.int_usage_by_period order by 1") == [
+        ("2026-09", 2, 2), ("2026-10", 1, 1), ("2026-11", 2, 2),
+    ]  # fmt: skip

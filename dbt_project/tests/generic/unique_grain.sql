@@ -16,7 +16,7 @@ select
     {{ columns | join(', ') }},
     count(*) as row_count
 from {{ model }}
-where {{ condition }} and hash({{ hashed | join(', ') }}) in (
+where {{ 'true' if among_all else condition }} and hash({{ hashed | join(', ') }}) in (
     select hash({{ hashed | join(', ') }}) as grain_hash
     from {{ model }}
     where {{ condition }}
