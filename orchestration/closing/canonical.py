@@ -18,6 +18,7 @@ from orchestration.closing.database import columns, name, text
 
 BATCH = 100_000
 
+# up to a scale of 17: with 18 of 18 digits behind the point DuckDB prints no zero before it
 WIDE_DECIMAL = re.compile(r"DECIMAL\((?:19|2[0-9]|3[0-8]),(?P<scale>[0-9]|1[0-7])\)")
 
 

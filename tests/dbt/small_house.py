@@ -48,6 +48,12 @@ class SmallHouse:
     def build(self, as_of: str, **how: Any) -> None:
         warehouse.build(self.settings, instant(as_of), **how)
 
+    def asked_by(self, test: str) -> str:
+        """The SQL of a data test in the last build; `test`: how its name begins."""
+        results = json.loads(warehouse.run_results_path(self.settings).read_text(encoding="utf-8"))["results"]
+        [query] = [result["compiled_code"] for result in results if f".{test}" in result["unique_id"]]
+        return query
+
     def rows(self, query: str, *parameters: Any) -> list[tuple]:
         with warehouse.read(self.settings) as connection:
             return connection.execute(query, list(parameters)).fetchall()

@@ -1,7 +1,6 @@
 """Aggregations after a close, worked out by hand: slices at a change of price, and late events that change a level carried into a closed month
 without any event of its own, and into the month that is running."""
 
-import json
 import shutil
 from decimal import Decimal
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration import closing, operations, warehouse
+from orchestration import closing, operations
 from orchestration.closing.receipts import read_receipt
 from orchestration.errors import UsageWarehouseError
 from tests.dbt.small_house import Row, SmallHouse, instant
@@ -209,13 +208,6 @@ def night(house: SmallHouse, tmp_path_factory: pytest.TempPathFactory) -> SmallH
     return night
 
 
-def asked_by(night: SmallHouse, test: str) -> str:
-    """What a data test asked that night."""
-    results = json.loads(warehouse.run_results_path(night.settings).read_text(encoding="utf-8"))["results"]
-    [query] = [result["compiled_code"] for result in results if f".{test}" in result["unique_id"]]
-    return query
-
-
 @pytest.mark.parametrize(
     ("test", "mart", "rows", "put_as"),
     [
@@ -237,7 +229,7 @@ def test_a_night_looks_at_all_that_is_not_closed(
     schema, name = mart.split(".")
     added = f"(select * {f'replace ({put_as} as billing_period)' if put_as else ''} from {mart} where {rows})"
     more = f"(from {mart} union all from {added} union all from {added})"
-    query = asked_by(night, test).replace(f'"warehouse"."{schema}"."{name}"', more)
+    query = night.asked_by(test).replace(f'"warehouse"."{schema}"."{name}"', more)
     with duckdb.connect(str(night.settings.warehouse), read_only=True) as connection:
         [(expected,)] = connection.execute(f"select count(*) from {added}").fetchall()
         assert len(connection.execute(query).fetchall()) == expected > 0
@@ -253,7 +245,7 @@ def test_a_night_looks_at_all_that_is_not_closed(
 def test_a_night_does_not_look_at_closed_months_again(night: SmallHouse, test: str, mart: str, rows: str) -> None:
     schema, name = mart.split(".")
     twice = f"(from {mart} union all from {mart} where {rows})"
-    query = asked_by(night, test).replace(f'"warehouse"."{schema}"."{name}"', twice)
+    query = night.asked_by(test).replace(f'"warehouse"."{schema}"."{name}"', twice)
     with duckdb.connect(str(night.settings.warehouse), read_only=True) as connection:
         assert connection.execute(f"select count(*) > 0 from {mart} where {rows}").fetchall() == [(True,)]
         assert connection.execute(query).fetchall() == []
@@ -261,7 +253,7 @@ def test_a_night_does_not_look_at_closed_months_again(night: SmallHouse, test: s
 
 def test_a_new_line_may_not_have_the_name_of_a_closed_one(night: SmallHouse) -> None:
     """What a night looks for: it has tested the closed lines against each other before."""
-    query = asked_by(night, "unique_invoice_lines_line_id.")
+    query = night.asked_by("unique_invoice_lines_line_id.")
     named = "(select min(line_id) from billing.invoice_lines where billing_period = '2026-09')"
     with duckdb.connect(str(night.settings.warehouse)) as connection:
         assert connection.execute(query).fetchall() == []

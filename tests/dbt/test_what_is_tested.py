@@ -1,6 +1,5 @@
 """What data tests look at: a build those entries that no build has passed yet, however often it fails; `dbt test` and a full refresh everything."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from orchestration import warehouse
 from orchestration.errors import UsageWarehouseError
 from orchestration.settings import DBT_PROJECT
 from tests.dbt.small_house import Row, SmallHouse
@@ -83,12 +81,7 @@ def test_a_night_looks_at_percentiles_of_the_months_it_touched(house: SmallHouse
     house.build("2026-11-04 01:00")
     house.land("2026-11-05 00:00", event(4))
     house.build("2026-11-05 01:00")
-    results = json.loads(warehouse.run_results_path(house.settings).read_text(encoding="utf-8"))["results"]
-    [query] = [
-        result["compiled_code"]
-        for result in results
-        if ".unique_grain_int_percentiles_by_period" in result["unique_id"]
-    ]
+    query = house.asked_by("unique_grain_int_percentiles_by_period")
     percentiles = '"warehouse"."intermediate"."int_percentiles_by_period"'
     for first_date, found in [("2026-11-01", 1), ("2026-10-01", 0)]:
         row = f"(select * replace (date '{first_date}' as first_date) from {percentiles})"
