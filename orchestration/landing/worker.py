@@ -6,11 +6,14 @@ It trusts nothing that it reads, and nobody trusts it: it writes nothing but its
 import errno
 import os
 import resource
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -40,10 +43,19 @@ class _Room:
     redactor: Redactor
 
 
+class _WithoutPandas(MetaPathFinder):
+    """PyArrow would import pandas with the first array that it makes, which takes as long as importing all that is needed here."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("No module named 'pandas'", name=name)
+
+
 def main() -> None:
     """Answers requests on standard input until it ends."""
     requests, answers = child.take_pipes()
     child.die_with_parent()
+    sys.meta_path.insert(0, _WithoutPandas())
     room: _Room | None = None
     with ExitStack() as held:
         while frame := frames.receive(lambda count: frames.read_from(requests, count)):

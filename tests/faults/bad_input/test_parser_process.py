@@ -117,3 +117,17 @@ def test_the_parser_ends_with_the_landing(settings, tmp_path):
     before = set(children_of(os.getpid()))  # other tests of this process may have left children of theirs
     landing.land(settings, [tmp_path / "dump.jsonl"], LANDED_AT)
     assert set(children_of(os.getpid())) <= before
+
+
+def test_the_parser_does_without_pandas(settings, tmp_path, monkeypatch):
+    """PyArrow imports it where it can, and would so take twice as long to be ready."""
+    modules = tmp_path / "modules"
+    program = f"import sys; from orchestration.landing import worker; worker.main(); open({str(modules)!r}, 'w').write(' '.join(sys.modules))"
+    monkeypatch.setattr(parsing, "PROGRAM", program)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "events.jsonl").write_bytes(corpus.jsonl(0))
+    (tmp_path / "in" / "units.csv").write_text("unit,base_unit,factor\nGB,byte,1000000000\n")
+    result = landing.land(settings, [tmp_path / "in"], LANDED_AT)
+    assert [file.accepted for file in result.files] == [corpus.EVENTS]
+    loaded = modules.read_text().split()
+    assert "pyarrow" in loaded and "pandas" not in loaded
