@@ -24,7 +24,7 @@ run: setup  ## land the samples, run the nightly job, close both months, show th
 	@$(BIN)/python -m raw_samples.replay
 
 test: setup  ## all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 soak: setup  ## crashes, random histories and bad input for SECONDS seconds (default 60), and what was tried (SEED=…)
 	$(BIN)/python -m tests.faults.soak --seconds $(or $(SECONDS),60) --seed $(or $(SEED),0)

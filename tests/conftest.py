@@ -1,11 +1,24 @@
 """Fixtures of all tests: a home of one's own, and the samples' home, replayed once and then only read."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from orchestration import gates
 from orchestration.settings import Settings, load_settings, parse_instant
+
+
+@pytest.fixture(autouse=True, scope="session")
+def gates_at_hand() -> Iterator[None]:
+    """Runs have their gates in this process: one of their own for each run would import Great Expectations again, for seconds.
+
+    That a process of its own answers the same is tested with the gates; the command line and Dagster's processes have it.
+    """
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(gates, "gates_aside", lambda: nullcontext(gates.run_gates))
+        yield
 
 
 @pytest.fixture

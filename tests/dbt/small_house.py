@@ -1,6 +1,9 @@
 """A small home for tests of figures: reference tables and events as rows, landed batch by batch, built as of a given time."""
 
 import json
+import shutil
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,13 @@ class SmallHouse:
         self.tables = tables
         self.landings = 0
         self.events = 0
+
+    def copied(self, folder: Path) -> "SmallHouse":
+        """Another house with the same home, in a folder of its own: what it does next, this one does not know."""
+        other = copy(self)
+        other.folder, other.settings = folder, replace(self.settings, home=folder / "home")
+        shutil.copytree(self.settings.home, other.settings.home)
+        return other
 
     def land(self, landed_at: str, *events: Row, **tables: list[Row]) -> None:
         """A batch of events, with the reference tables that are new or changed (all of them the first time)."""

@@ -1,7 +1,6 @@
 """Figures of every aggregation, worked out by hand: per month, day and hour, with events that land late and out of order, over the end of daylight
 time, and in months without any event; and the nightly state is that of a full rebuild."""
 
-import shutil
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -289,7 +288,6 @@ def test_figures_of_a_whole_period_stand_on_one_day_of_it(nightly: SmallHouse) -
 
 
 def test_the_nightly_state_is_that_of_a_full_rebuild(nightly: SmallHouse, tmp_path: Path) -> None:
-    rebuilt = SmallHouse(tmp_path)
-    shutil.copytree(nightly.settings.home, rebuilt.settings.home)
+    rebuilt = nightly.copied(tmp_path)
     rebuilt.build("2026-12-06 00:00", full_refresh=True, test=False)
     assert state(rebuilt.settings) == state(nightly.settings)

@@ -1,7 +1,6 @@
 """Aggregations after a close, worked out by hand: slices at a change of price, and late events that change a level carried into a closed month
 without any event of its own, and into the month that is running."""
 
-import shutil
 from decimal import Decimal
 from pathlib import Path
 
@@ -170,8 +169,7 @@ def test_closed_months_are_rebuilt_from_the_lake(house: SmallHouse) -> None:
 
 
 def test_the_nightly_state_is_that_of_a_full_rebuild(house: SmallHouse, tmp_path: Path) -> None:
-    rebuilt = SmallHouse(tmp_path)
-    shutil.copytree(house.settings.home, rebuilt.settings.home)
+    rebuilt = house.copied(tmp_path)
     rebuilt.build("2026-11-06 00:00", full_refresh=True, test=False)
     assert state(rebuilt.settings) == state(house.settings)
 
@@ -183,8 +181,7 @@ def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(
     house: SmallHouse, tmp_path: Path, column: str, test: str
 ) -> None:
     """A tier of October has another unit price than its receipt, or another amount than its line; October was closed on batch 2, and batch 3 has passed."""
-    damaged = SmallHouse(tmp_path)
-    shutil.copytree(house.settings.home, damaged.settings.home)
+    damaged = house.copied(tmp_path)
 
     def change(statement: str) -> None:
         with duckdb.connect(str(damaged.settings.warehouse)) as connection:
@@ -202,8 +199,7 @@ def test_what_is_frozen_is_tested_until_a_build_after_its_close_passes(
 @pytest.fixture(scope="module")
 def night(house: SmallHouse, tmp_path_factory: pytest.TempPathFactory) -> SmallHouse:
     """A night with nothing new, after all was tested."""
-    night = SmallHouse(tmp_path_factory.mktemp("night"))
-    shutil.copytree(house.settings.home, night.settings.home)
+    night = house.copied(tmp_path_factory.mktemp("night"))
     night.build("2026-11-06 00:00")
     return night
 

@@ -10,13 +10,19 @@ from tests.dbt.small_house import SmallHouse
 from tests.dbt.test_what_is_tested import REFERENCES, event
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> SmallHouse:
-    house = SmallHouse(tmp_path, **REFERENCES)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> SmallHouse:
+    """One batch is built, another has landed. Copied, not built again."""
+    house = SmallHouse(tmp_path_factory.mktemp("built"), **REFERENCES)
     house.land("2026-11-04 00:00", event(3))
     house.build("2026-11-04 01:00")
     house.land("2026-11-05 00:00", event(4))
     return house
+
+
+@pytest.fixture
+def house(built: SmallHouse, tmp_path: Path) -> SmallHouse:
+    return built.copied(tmp_path)
 
 
 @pytest.mark.parametrize("model", ["int_usage_posted", "int_usage_by_hour"])  # without and with a contract

@@ -35,12 +35,12 @@ def last_build(landings: list[Landing]) -> datetime:
 
 
 def run(settings: Settings, landings: list[Landing], build_each: bool = True) -> None:
-    """Land the folders in order; build after each landing, or only at the end."""
+    """Land the folders in order; build after each landing but the last, or not; and at the end, with all data tests."""
     for place in landings:
         landing.land(
             settings, [Path(place.paths)] if not isinstance(place.paths, list) else place.paths, place.landed_at
         )
-        if build_each:
+        if build_each and place is not landings[-1]:
             warehouse.build(settings, place.landed_at, test=False)
     warehouse.build(settings, last_build(landings))
 
