@@ -23,17 +23,29 @@ def change(home, *statements):
             warehouse.execute(statement)
 
 
-def spread(home, days=40):
-    """Figures on that many dates: those of each table's first row."""
+@pytest.fixture(scope="module")
+def of_many_dates(published, tmp_path_factory):
+    """A published home with figures on forty dates more: those of each table's first row."""
+    home = dataclasses.replace(published, home=tmp_path_factory.mktemp("dates") / "home")
+    shutil.copytree(published.home, home.home)
     for table in TABLES:
         hour = "usage_hour + interval (day) days as usage_hour, " if "hour" in table else ""
         change(
             home,
             f"""insert into {table}
             select figures.* replace ({hour}(billing_date + interval (day) days)::date as billing_date)
-            from (from {table} order by all limit 1) as figures cross join range(1000, {1000 + days}) as days (day)""",
+            from (from {table} order by all limit 1) as figures cross join range(1000, 1040) as days (day)""",
         )
     publish(home)
+    return home
+
+
+@pytest.fixture
+def home(of_many_dates, tmp_path):
+    """A copy, for tests that change something."""
+    home = dataclasses.replace(of_many_dates, home=tmp_path / "home")
+    shutil.copytree(of_many_dates.home, home.home)
+    return home
 
 
 def dates_of(home, table):
@@ -66,7 +78,6 @@ def told(home, folder, audience, mart):
 
 @pytest.mark.parametrize("mart", MARTS)
 def test_only_dates_whose_figures_changed_are_taken_out(home, tmp_path, mart):
-    spread(home)
     assert told(home, tmp_path, "analyst", mart) == ([], [])
     table = dict(zip(MARTS, TABLES, strict=True))[mart]
     first, gone, *_, last = dates_of(home, table)[5:12]
@@ -93,7 +104,6 @@ def test_only_dates_whose_figures_changed_are_taken_out(home, tmp_path, mart):
 )
 @pytest.mark.parametrize("table", TABLES)
 def test_readers_see_what_the_warehouse_shows_whatever_changed(home, table, statement):
-    spread(home)
     numbers = "update intermediate.int_usage_series set account_number = account_number + 70000"
     date = dates_of(home, table)[7]
     change(home, statement.format(table=table, date=date), *([numbers] if "70000" in statement else []))
@@ -102,7 +112,6 @@ def test_readers_see_what_the_warehouse_shows_whatever_changed(home, table, stat
 
 
 def test_nights_in_a_row_show_what_the_warehouse_shows(home):
-    spread(home)
     for night in range(8):
         for table in TABLES:
             change(
@@ -115,7 +124,6 @@ def test_nights_in_a_row_show_what_the_warehouse_shows(home):
 
 
 def test_other_columns_are_written_anew(home):
-    spread(home)
     for table in TABLES:
         change(home, f"alter table {table} alter event_count type integer")
     publish(home)
@@ -126,7 +134,7 @@ def test_a_column_that_may_be_null_by_now_is_written_anew(home):
     """What is kept of it has a value in every row, and is written as such a column is."""
     for table in TABLES:
         change(home, f"alter table {table} alter quantity set not null")
-    spread(home)
+    publish(home)
     for table in TABLES:
         change(
             home,
@@ -256,7 +264,6 @@ def run(file, statement):
 
 @pytest.mark.parametrize("how", SPOILT)
 def test_what_is_kept_is_not_trusted(home, how):
-    spread(home)
     SPOILT[how](home.kept / "analyst.duckdb")
     publish(home)
     assert_shown(home)
@@ -279,7 +286,6 @@ NOTES = {
 
 @pytest.mark.parametrize("how", NOTES)
 def test_a_file_without_its_note_is_begun_anew(home, tmp_path, how):
-    spread(home)
     NOTES[how](home.kept / "analyst.json", home.kept / "analyst.duckdb")
     assert told(home, tmp_path, "analyst", "usage.usage_daily")[0] is None
     publish(home)
@@ -288,7 +294,6 @@ def test_a_file_without_its_note_is_begun_anew(home, tmp_path, how):
 
 
 def test_a_home_that_is_moved_or_copied_keeps_what_it_published(home, tmp_path):
-    spread(home)
     copy = dataclasses.replace(home, home=tmp_path / "copy")
     shutil.copytree(home.home, copy.home)
     (folder := tmp_path / "told").mkdir()
@@ -297,7 +302,6 @@ def test_a_home_that_is_moved_or_copied_keeps_what_it_published(home, tmp_path):
 
 def test_results_of_gates_may_change_until_the_second_part_of_a_publishing(home):
     """A night takes out what does not rest on them while its gates run, and their results after that."""
-    spread(home)
     with begun(home) as publishing:
         publishing.settle()
         change(
@@ -333,7 +337,6 @@ def assert_same_as_kept(home):
 @pytest.mark.parametrize("meanwhile", [None, "publish", "the kept files go"])
 def test_a_night_goes_on_from_a_copy_of_what_was_kept(home, monkeypatch, meanwhile):
     """Unless it is one of other files: then it makes its own."""
-    spread(home)
     copies = []
     monkeypatch.setattr(
         "orchestration.publishing.building.take_copy",
@@ -377,8 +380,6 @@ def test_no_former_text_stays_in_a_copy(home):
 
 
 def test_a_copy_that_cannot_be_made_stops_nobody(home, monkeypatch):
-    spread(home)
-
     def full(*_):
         raise OSError("no space left on device")
 
@@ -408,7 +409,6 @@ SEEN_BY_NIGHT = {
 @pytest.mark.parametrize("statement", SEEN_BY_NIGHT)
 @pytest.mark.parametrize("table", TABLES)
 def test_a_night_compares_what_is_not_final(home, table, statement):
-    spread(home)
     [_, [still_open]] = closed_and_open(home)
     change(home, SEEN_BY_NIGHT[statement].format(table=table, open=f"{still_open}-01"))
     publish_by_night(home)
@@ -442,7 +442,6 @@ def test_a_night_compares_all_where_there_is_no_note_of_before(home):
 
 
 def test_a_night_that_fails_between_the_parts_of_a_publishing_changes_no_file(home):
-    spread(home)
     before = {file.name: file.read_bytes() for file in home.published.iterdir()}
     change(home, "update intermediate.int_usage_by_date set quantity = quantity + 1")
     with pytest.raises(UsageWarehouseError, match="the gates died"), begun(home) as publishing:
@@ -465,7 +464,6 @@ def test_a_publishing_that_failed_costs_the_kept_figures_alone(home):
 
 def test_kept_figures_and_figures_written_at_once_give_the_same_rows(home, tmp_path):
     """What two homes publish may differ in its bytes alone, by what they published before."""
-    spread(home)
     for table in TABLES:
         change(home, f"update {table} set quantity = quantity + 1 where billing_date = '{dates_of(home, table)[7]}'")
     publish(home)
