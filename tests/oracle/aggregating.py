@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.oracle.exact import round_half_away, round_up
+from tests.oracle.exact import round_half_away
 from tests.oracle.usage import QUANTITY_DIGITS, ZERO, Usage
 from tests.oracle.validation import Event
 from tests.oracle.windows import Window, day_window, hour_of, hour_window, period_of, period_window
@@ -74,7 +74,7 @@ def _count_distinct(entries: list[Entry], _) -> Decimal:
 def _p95_per_5min(entries: list[Entry], window: Window) -> Decimal:
     """Over all windows of five minutes; those without usage count as zero."""
     used = sums_per(entries, lambda moment: (hour_of(moment), moment.minute // 5))
-    return nearest_rank([*used, *[ZERO] * (window.length // FIVE_MINUTES - len(used))], 95)
+    return nearest_rank(sorted([*used, *[ZERO] * (window.length // FIVE_MINUTES - len(used))]), 95)
 
 
 FIGURES = {
@@ -98,8 +98,8 @@ def usage_of(aggregation: str, unit: str, entries: list[Entry], window: Window) 
     usage = Usage(unit, quantity, len(entries))
     if aggregation in SUMMED:
         usage.quantity_variance = sum(entry.variance for entry in entries)
-        per_minute = sums_per(entries, lambda moment: moment.replace(second=0, microsecond=0))
-        usage.peak_per_minute = max(per_minute)
+        per_minute = sorted(sums_per(entries, lambda moment: moment.replace(second=0, microsecond=0)))
+        usage.peak_per_minute = per_minute[-1]
         usage.p50_per_minute, usage.p95_per_minute, usage.p99_per_minute = (
             nearest_rank(per_minute, percent) for percent in (50, 95, 99)
         )
@@ -115,8 +115,8 @@ def sums_per(entries: Iterable[Entry], part_of) -> list[Decimal]:
 
 
 def nearest_rank(values: list[Decimal], percent: int) -> Decimal:
-    """The ⌈percent/100 × n⌉-th of the n values in order."""
-    return sorted(values)[round_up(Fraction(percent * len(values), 100)) - 1]
+    """The ⌈percent/100 × n⌉-th of n values that are in order."""
+    return values[-(-percent * len(values) // 100) - 1]
 
 
 class EventSeries:

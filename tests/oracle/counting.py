@@ -194,7 +194,8 @@ class State:
             key = UnattributedKey(*first_key(event), event.metric, sku, event.region)
             self.unattributed.setdefault(key, Usage(metric["unit"])).add(quantity, variance)
             return
-        weight = round_half_away(1 / Fraction(event.sampling_rate), QUANTITY_DIGITS)
+        rate = event.sampling_rate
+        weight = ONE if rate == 1 else round_half_away(1 / Fraction(rate), QUANTITY_DIGITS)
         told_apart_by = metric["distinct_on"] or DISTINCT_ON.get(metric["aggregation"])
         distinct = event.field(told_apart_by) if told_apart_by else None
         billing_date = event.event_ts.astimezone(self.books.zones[account_id]).date()

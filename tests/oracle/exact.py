@@ -33,6 +33,8 @@ def _fits(number: Decimal, fraction_digits: int) -> bool:
 
 def round_half_away(number: Decimal | Fraction | int, digits: int) -> Decimal:
     """`number` with `digits` fractional digits; exactly half goes away from zero (2.5 → 3, −2.5 → −3)."""
+    if isinstance(number, Decimal) and number.as_tuple().exponent >= -digits:  # nothing to round, as nearly always
+        return number.quantize(Decimal((0, (1,), -digits)), context=WIDE)
     number = Fraction(number)
     whole, rest = divmod(abs(number.numerator) * 10**digits, number.denominator)
     if 2 * rest >= number.denominator:
