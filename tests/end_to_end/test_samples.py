@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from orchestration import closing, operations, warehouse
+from orchestration.publishing import AUDIENCES
 from orchestration.settings import Settings, parse_instant
 from raw_samples.replay import SAMPLES, STEPS
 from tests.end_to_end.house import fingerprints, rows
@@ -69,6 +70,12 @@ def test_late_usage_is_adjusted_in_the_next_period_and_final_figures_stay(sample
     frozen = rows_of_receipts(samples_home)
     published = rows(samples_home.published / "finance.duckdb", SUM_OF_AMOUNTS)
     assert published == frozen
+
+
+@pytest.mark.parametrize("audience", AUDIENCES)
+def test_every_published_column_says_what_it_means(samples_home: Settings, audience: str) -> None:
+    silent = "select table_name, column_name from duckdb_columns() where not internal and coalesce(comment, '') = ''"
+    assert rows(samples_home.published / f"{audience}.duckdb", silent) == []
 
 
 def rows_of_receipts(settings: Settings) -> list[tuple]:
