@@ -14,7 +14,7 @@ from orchestration.settings import Settings, load_settings, parse_instant
 def gates_at_hand() -> Iterator[None]:
     """Runs have their gates in this process: one of their own for each run would import Great Expectations again, for seconds.
 
-    That a process of its own answers the same is tested with the gates; the command line and Dagster's processes have it.
+    That a process of its own answers the same is tested with the gates; the command line has it.
     """
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(gates, "gates_aside", lambda: nullcontext(gates.run_gates))

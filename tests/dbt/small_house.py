@@ -1,9 +1,7 @@
 """A small home for tests of figures: reference tables and events as rows, landed batch by batch, built as of a given time."""
 
 import json
-import shutil
 from copy import copy
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from orchestration import landing, warehouse
 from orchestration.landing.reference_tables import TABLES
 from orchestration.settings import Settings
 from tests.end_to_end.histories import csv_bytes
+from tests.end_to_end.house import copied
 
 Row = dict[str, Any]
 
@@ -34,8 +33,7 @@ class SmallHouse:
     def copied(self, folder: Path) -> "SmallHouse":
         """Another house with the same home, in a folder of its own: what it does next, this one does not know."""
         other = copy(self)
-        other.folder, other.settings = folder, replace(self.settings, home=folder / "home")
-        shutil.copytree(self.settings.home, other.settings.home)
+        other.folder, other.settings = folder, copied(self.settings, folder / "home")
         return other
 
     def land(self, landed_at: str, *events: Row, **tables: list[Row]) -> None:

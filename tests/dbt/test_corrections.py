@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,7 @@ import pytest
 from orchestration import closing, landing, operations, warehouse
 from orchestration.settings import Settings
 from tests.dbt.test_project import failures
-from tests.end_to_end.house import rows, state
+from tests.end_to_end.house import copied, rows, state
 
 PERIOD = "2026-09"
 LANDED = [datetime(2026, 10, day, tzinfo=UTC) for day in (1, 2, 7, 8)]
@@ -322,8 +321,7 @@ def test_verify_finds_nothing_and_a_rebuild_gives_the_same(closed: Settings) -> 
 def test_each_data_test_fails_on_the_damage_it_is_for(
     closed: Settings, tmp_path: Path, weight: int, event_id: str, test: str
 ) -> None:
-    home = Settings(tmp_path / "home", "1GB", 2)
-    shutil.copytree(closed.home, home.home)
+    home = copied(closed, tmp_path / "home")
     assert failures(home, test) == []
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute(

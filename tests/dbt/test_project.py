@@ -12,6 +12,7 @@ import pytest
 from orchestration import landing, warehouse
 from orchestration.settings import DBT_PROJECT, Settings
 from tests.end_to_end.histories import Options, make_history
+from tests.end_to_end.house import copied
 
 DBT = Path(sys.executable).with_name("dbt")
 
@@ -125,8 +126,7 @@ DAMAGES = [
 
 @pytest.mark.parametrize(("damage", "test"), DAMAGES, ids=[test for _, test in DAMAGES])
 def test_each_data_test_fails_on_the_damage_it_is_for(built: Settings, tmp_path: Path, damage: str, test: str) -> None:
-    home = Settings(tmp_path / "home", built.memory_limit, built.threads)
-    shutil.copytree(built.home, home.home)
+    home = copied(built, tmp_path / "home")
     assert failures(home, test) == []
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute(damage)

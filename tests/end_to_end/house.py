@@ -1,6 +1,8 @@
-"""Helpers of the end-to-end tests: run a history through the house, and take the fingerprint of what came out."""
+"""Helpers of tests that work on whole homes: run a history through the house, copy a home, and take the fingerprint of what came out."""
 
 import hashlib
+import shutil
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -43,6 +45,12 @@ def run(settings: Settings, landings: list[Landing], build_each: bool = True) ->
         if build_each and place is not landings[-1]:
             warehouse.build(settings, place.landed_at, test=False)
     warehouse.build(settings, last_build(landings))
+
+
+def copied(original: Settings, home: Path) -> Settings:
+    """A home that another one is copied to, with the modes and times of its files: what is done to it, the other does not know."""
+    shutil.copytree(original.home, home)
+    return replace(original, home=home)
 
 
 def state(settings: Settings) -> dict[str, list[tuple]]:

@@ -1,7 +1,6 @@
 """The samples, replayed as `make run` does: equal to the oracle and to what was planted, closed, verified, late usage adjusted, and stable."""
 
 import json
-import shutil
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from orchestration import closing, operations, warehouse
 from orchestration.publishing import AUDIENCES
 from orchestration.settings import Settings, parse_instant
 from raw_samples.replay import SAMPLES, STEPS
-from tests.end_to_end.house import fingerprints, rows
+from tests.end_to_end.house import copied, fingerprints, rows
 from tests.oracle import Result, compare, compute, differences_to_expected, sample_landings
 
 SUM_OF_AMOUNTS = "select billing_period, currency_code, sum(amount) from billing.invoices where status = 'final' group by all order by all"
@@ -140,8 +139,7 @@ def holds_planted(path: Path) -> bool:
 
 
 def test_replaying_changes_not_a_byte(samples_home: Settings, tmp_path: Path) -> None:
-    copy = Settings(tmp_path / "home", samples_home.memory_limit, samples_home.threads)
-    shutil.copytree(samples_home.home, copy.home)
+    copy = copied(samples_home, tmp_path / "home")
     kept = ("lake", "finalized", "published")
     before = {part: fingerprints(copy.home / part) for part in kept}
     for _, step, now in STEPS:

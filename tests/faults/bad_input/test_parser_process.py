@@ -120,7 +120,7 @@ def test_the_parser_ends_with_the_landing(settings, tmp_path):
 
 
 def test_the_parser_does_without_pandas(settings, tmp_path, monkeypatch):
-    """PyArrow imports it where it can, and would so take twice as long to be ready."""
+    """PyArrow imports it where it can: half as much again of what the process waits for before it is ready."""
     modules = tmp_path / "modules"
     program = f"import sys; from orchestration.landing import worker; worker.main(); open({str(modules)!r}, 'w').write(' '.join(sys.modules))"
     monkeypatch.setattr(parsing, "PROGRAM", program)

@@ -1,6 +1,5 @@
 """Homes for the tests of closing: one with September open, one with both months closed (made once, copied per test)."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -11,13 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from small_home import CLOSED_AT, OCTOBER, SEPTEMBER, build_home, build_warehouse, land_batch, passing
 
 from orchestration.closing import finalize
-from orchestration.settings import Settings
-
-
-def moved(original: Settings, home: Path) -> Settings:
-    """A copy of a home, with the modes of its files."""
-    shutil.copytree(original.home, home)
-    return Settings(home=home, memory_limit=original.memory_limit, threads=original.threads)
+from tests.end_to_end.house import copied
 
 
 @pytest.fixture(scope="session")
@@ -39,13 +32,13 @@ def closed_original(tmp_path_factory):
 @pytest.fixture
 def open_home(open_original, tmp_path):
     """Batches 1 and 2 landed and built, nothing closed."""
-    return moved(open_original, tmp_path / "home")
+    return copied(open_original, tmp_path / "home")
 
 
 @pytest.fixture
 def closed_home(closed_original, tmp_path):
     """September closed on batch 2, October on batch 3."""
-    return moved(closed_original, tmp_path / "home")
+    return copied(closed_original, tmp_path / "home")
 
 
 @pytest.fixture(autouse=True)

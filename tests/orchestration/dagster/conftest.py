@@ -101,12 +101,6 @@ def home_with_key(home: Path) -> Settings:
     return load_settings(home)
 
 
-def moved(original: Settings, home: Path) -> Settings:
-    """A copy of a home."""
-    shutil.copytree(original.home, home)
-    return Settings(home, original.memory_limit, original.threads)
-
-
 def steps(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     """How each step of a run ended."""
     ends = {"STEP_SUCCESS": "success", "STEP_FAILURE": "failure", "STEP_SKIPPED": "skipped"}

@@ -6,8 +6,8 @@ import dagster as dg
 
 from orchestration import closing
 from orchestration.settings import Settings
-from tests.end_to_end.house import fingerprints, state
-from tests.orchestration.dagster.conftest import Run, drop, failed_checks, moved
+from tests.end_to_end.house import copied, fingerprints, state
+from tests.orchestration.dagster.conftest import Run, drop, failed_checks
 from tests.orchestration.dagster.test_jobs import period_status
 
 SEPTEMBER, OCTOBER = "2026-09", "2026-10"
@@ -18,7 +18,7 @@ PROOF = ("lake", "finalized", "published")
 def test_a_closed_month_is_run_again_between_and_after_other_closes(
     run: Run, after_a_night: Settings, dumps: list[Path], tmp_path: Path
 ) -> None:
-    settings = moved(after_a_night, tmp_path / "home")
+    settings = copied(after_a_night, tmp_path / "home")
     assert run(settings, "month_end", "2026-12-05T12:00:00Z", partition_key=SEPTEMBER).success
     september = fingerprints(settings.finalized)
 

@@ -15,8 +15,8 @@ from orchestration.locking import writing
 from orchestration.scheduling import running
 from orchestration.scheduling.lake_assets import landing_step
 from orchestration.settings import Settings, parse_instant
-from tests.end_to_end.house import fingerprints, state
-from tests.orchestration.dagster.conftest import NIGHT, Run, batches, drop, failed_checks, home_with_key, moved, steps
+from tests.end_to_end.house import copied, fingerprints, state
+from tests.orchestration.dagster.conftest import NIGHT, Run, batches, drop, failed_checks, home_with_key, steps
 
 MONTH_END = "2026-12-05T12:00:00Z"
 FINALIZE = "finalized__period"
@@ -28,7 +28,7 @@ ERROR, WARN = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
 def test_the_jobs_give_the_same_bytes_as_the_command_line(
     run: Run, after_a_night: Settings, dumps: list[Path], tmp_path: Path
 ) -> None:
-    by_dagster, headless = moved(after_a_night, tmp_path / "dagster"), home_with_key(tmp_path / "headless")
+    by_dagster, headless = copied(after_a_night, tmp_path / "dagster"), home_with_key(tmp_path / "headless")
     drop(headless, dumps[0])
     operations.nightly(headless, parse_instant(NIGHT))
     assert state(by_dagster) == state(headless)
@@ -93,7 +93,7 @@ def test_a_night_shows_what_people_look_at(night: dg.ExecuteInProcessResult) -> 
 def test_a_failing_gate_blocks_the_close_and_nothing_goes_round_it(
     run: Run, after_a_night: Settings, dumps: list[Path], tmp_path: Path
 ) -> None:
-    settings = moved(after_a_night, tmp_path / "home")
+    settings = copied(after_a_night, tmp_path / "home")
     ledger = settings.inbox / "reference" / "finance_ledger.csv"
     ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:2]))  # one entry is left
     operations.land_inbox(settings, parse_instant(MONTH_END), None)
@@ -114,7 +114,7 @@ def test_finalization_alone_needs_gates_of_the_current_cutoff(
     run: Run, after_a_night: Settings, dumps: list[Path], tmp_path: Path
 ) -> None:
     """Gates that passed, and then something landed: they say nothing about what would be closed now."""
-    settings = moved(after_a_night, tmp_path / "home")
+    settings = copied(after_a_night, tmp_path / "home")
     drop(settings, dumps[1])
     operations.land_inbox(settings, parse_instant(MONTH_END), None)
     warehouse.build(settings, parse_instant(MONTH_END), select=["+batches"])

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import shutil
 from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,7 +19,7 @@ from orchestration.cli import main
 from orchestration.errors import UsageWarehouseError
 from orchestration.settings import Settings
 from tests.end_to_end.histories import Options, csv_bytes, make_history
-from tests.end_to_end.house import fingerprints, rows
+from tests.end_to_end.house import copied, fingerprints, rows
 from tests.oracle import Close, Landing, compute
 
 CLOSED, OPEN = "2026-09", "2026-10"
@@ -55,8 +54,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 @pytest.fixture
 def place(original: Place, tmp_path: Path) -> Place:
-    shutil.copytree(original.settings.home, tmp_path / "home")
-    return original._replace(settings=Settings(tmp_path / "home", "1GB", 2))
+    return original._replace(settings=copied(original.settings, tmp_path / "home"))
 
 
 def read_table(folder: Path, table: str) -> list[dict]:

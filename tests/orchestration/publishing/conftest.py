@@ -1,6 +1,5 @@
 """A home with September closed and October open, of which everything has been published."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from small_home import CLOSED_AT, SEPTEMBER, build_home, build_warehouse, land_b
 
 from orchestration.closing import finalize
 from orchestration.publishing import publish
-from orchestration.settings import Settings
+from tests.end_to_end.house import copied
 
 
 @pytest.fixture(scope="session")
@@ -29,5 +28,4 @@ def published(tmp_path_factory):
 @pytest.fixture
 def home(published, tmp_path):
     """A copy, for tests that change something."""
-    shutil.copytree(published.home, tmp_path / "home")
-    return Settings(home=tmp_path / "home", memory_limit="512MB", threads=2)
+    return copied(published, tmp_path / "home")

@@ -12,6 +12,7 @@ from orchestration.errors import UsageWarehouseError
 from orchestration.publishing import AUDIENCES, begun, copied_ahead, publish
 from orchestration.publishing.extracting import extraction
 from orchestration.publishing.keeping import by, find_changes, outdated, table_of, take_copy
+from tests.end_to_end.house import copied
 
 MARTS = {"usage.usage_daily": ("finance", "analyst"), "usage.usage_hourly": ("analyst",)}
 TABLES = ("intermediate.int_usage_by_date", "intermediate.int_usage_by_hour")
@@ -24,10 +25,9 @@ def change(home, *statements):
 
 
 @pytest.fixture(scope="module")
-def of_many_dates(published, tmp_path_factory):
-    """A published home with figures on forty dates more: those of each table's first row."""
-    home = dataclasses.replace(published, home=tmp_path_factory.mktemp("dates") / "home")
-    shutil.copytree(published.home, home.home)
+def published(published, tmp_path_factory):
+    """With figures on forty dates more: those of each table's first row."""
+    home = copied(published, tmp_path_factory.mktemp("dates") / "home")
     for table in TABLES:
         hour = "usage_hour + interval (day) days as usage_hour, " if "hour" in table else ""
         change(
@@ -37,14 +37,6 @@ def of_many_dates(published, tmp_path_factory):
             from (from {table} order by all limit 1) as figures cross join range(1000, 1040) as days (day)""",
         )
     publish(home)
-    return home
-
-
-@pytest.fixture
-def home(of_many_dates, tmp_path):
-    """A copy, for tests that change something."""
-    home = dataclasses.replace(of_many_dates, home=tmp_path / "home")
-    shutil.copytree(of_many_dates.home, home.home)
     return home
 
 
@@ -294,8 +286,7 @@ def test_a_file_without_its_note_is_begun_anew(home, tmp_path, how):
 
 
 def test_a_home_that_is_moved_or_copied_keeps_what_it_published(home, tmp_path):
-    copy = dataclasses.replace(home, home=tmp_path / "copy")
-    shutil.copytree(home.home, copy.home)
+    copy = copied(home, tmp_path / "copy")
     (folder := tmp_path / "told").mkdir()
     assert told(copy, folder, "analyst", "usage.usage_daily") == ([], [])
 
